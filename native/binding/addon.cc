@@ -1,0 +1,156 @@
+#include "addon.h"
+
+#include <napi.h>
+
+#include "../core/poll_thread.h"
+#include "../core/poller.h"
+#include "args.h"
+#include "loop_poller.h"
+
+namespace millrace {
+
+EnvState* EnvState::create(napi_env env) {
+  EnvState* state = new EnvState(env);
+  auto finalize = [](napi_env, void* data, void*) { static_cast<EnvState*>(data)->drop(); };
+  auto clean_up = [](napi_async_cleanup_hook_handle hook, void* data) {
+    static_cast<EnvState*>(data)->shut_down(hook);
+  };
+  if (napi_get_uv_event_loop(env, &state->loop_) != napi_ok ||
+      napi_set_instance_data(env, state, finalize, nullptr) != napi_ok) {
+    delete state;
+    napi_throw_error(env, nullptr, "millrace: the environment has no event loop");
+    return nullptr;
+  }
+  state->holds_++;
+  if (napi_add_async_cleanup_hook(env, clean_up, state, nullptr) != napi_ok) {
+    napi_throw_error(env, nullptr, "millrace: the environment takes no cleanup hook");
+    return nullptr;
+  }
+  state->holds_++;
+  return state;
+}
+
+napi_value EnvState::create_address() {
+  napi_value buffer = nullptr;
+  napi_value array = nullptr;
+  void* memory = nullptr;
+  napi_create_arraybuffer(env_, kAddressWords * sizeof(uint32_t), &memory, &buffer);
+  napi_create_typedarray(env_, napi_uint32_array, kAddressWords, buffer, 0, &array);
+  napi_create_reference(env_, array, 1, &address_ref_);
+  address_ = static_cast<uint32_t*>(memory);
+  return array;
+}
+
+int EnvState::open_doorbell() {
+  if (doorbell_open_) return 0;
+  auto answer = [](uv_async_t* handle) { static_cast<EnvState*>(handle->data)->on_doorbell(); };
+  int error = uv_async_init(loop_, &doorbell_, answer);
+  if (error < 0) return error;
+  doorbell_.data = this;
+  uv_unref(reinterpret_cast<uv_handle_t*>(&doorbell_));
+  doorbell_open_ = true;
+  handle_opened();
+  return 0;
+}
+
+void EnvState::keep_alive() {
+  if (keep_alive_count_++ == 0) uv_ref(reinterpret_cast<uv_handle_t*>(&doorbell_));
+}
+
+void EnvState::let_go() {
+  if (--keep_alive_count_ == 0) uv_unref(reinterpret_cast<uv_handle_t*>(&doorbell_));
+}
+
+void EnvState::lease_poll_thread() {
+  if (poll_thread_leased_) return;
+  PollThread::acquire();
+  poll_thread_leased_ = true;
+}
+
+void EnvState::handle_closed() {
+  handles_open_--;
+  if (handles_open_ > 0 || shut_down_hook_ == nullptr) return;
+  napi_remove_async_cleanup_hook(shut_down_hook_);
+  drop();
+}
+
+void EnvState::define(napi_value exports, const Export* table, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    napi_value function = nullptr;
+    napi_create_function(env_, table[i].name, NAPI_AUTO_LENGTH, table[i].function, this, &function);
+    napi_set_named_property(env_, exports, table[i].name, function);
+  }
+}
+
+void EnvState::on_doorbell() {
+  // One bell for all pollers: an environment rarely has more than one, and
+  // looking at a flag is cheaper than a handle of libuv for each.
+  for (size_t i = 0; i < pollers.slot_count(); i++) {
+    LoopPoller* poller = pollers.at(i);
+    if (poller != nullptr) poller->answer();
+  }
+}
+
+void EnvState::shut_down(napi_async_cleanup_hook_handle hook) {
+  // The hook counts as an open handle while this runs, so that it cannot be
+  // removed halfway.
+  handle_opened();
+  shut_down_hook_ = hook;
+  for (size_t i = 0; i < pollers.slot_count(); i++) {
+    LoopPoller* poller = pollers.remove_at(i);
+    if (poller != nullptr) poller->close();
+  }
+  descriptors.close_all();
+  if (poll_thread_leased_) PollThread::release();
+  if (doorbell_open_) {
+    uv_close(reinterpret_cast<uv_handle_t*>(&doorbell_), [](uv_handle_t* handle) {
+      static_cast<EnvState*>(handle->data)->handle_closed();
+    });
+  }
+  handle_closed();
+}
+
+void EnvState::drop() {
+  if (--holds_ == 0) delete this;
+}
+
+namespace {
+
+napi_value clock_ms(napi_env env, napi_callback_info) {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  napi_value result = nullptr;
+  napi_create_double(env, static_cast<double>(now.tv_sec) * 1e3 + now.tv_nsec / 1e6, &result);
+  return result;
+}
+
+napi_value open_counts(napi_env env, napi_callback_info info) {
+  EnvState* state = state_of(env, info);
+  Napi::Object counts = Napi::Object::New(env);
+  counts.Set("handles", state->descriptors.count());
+  counts.Set("pollers", state->pollers.count());
+  return counts;
+}
+
+constexpr Export kExports[] = {
+    {"clockMs", clock_ms},
+    {"openCounts", open_counts},
+};
+
+Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  EnvState* state = EnvState::create(env);
+  if (state == nullptr) return exports;
+  state->define(exports, kExports);
+  export_sockets(state, exports);
+  export_pollers(state, exports);
+  export_faults(state, exports);
+  exports.Set("address", state->create_address());
+  exports.Set("backend", backend_name(default_backend()));
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(millrace, initialize)
+
+}  // namespace millrace

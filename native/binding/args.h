@@ -1,0 +1,106 @@
+// Arguments in, results out.
+//
+// The functions on the hot path cost a few nanoseconds each beside the system
+// call they make, so everything here is inline and makes one Node-API call an
+// argument. A getter that returns false has thrown: the caller returns null.
+#pragma once
+
+#include <node_api.h>
+
+#include <algorithm>
+#include <climits>
+#include <cstddef>
+#include <cstdint>
+
+namespace millrace {
+
+class EnvState;
+
+// Throw a TypeError, code ERR_INVALID_ARG_TYPE, that says what `name` must be;
+// a RangeError, code ERR_OUT_OF_RANGE. Both return false for the caller to
+// pass on.
+bool throw_invalid_type(napi_env env, const char* name, const char* expected);
+bool throw_out_of_range(napi_env env, const char* name, const char* expected);
+
+// The arguments of one call. Absent ones are `undefined`, which no getter
+// accepts, so that arguments need not be counted.
+template <size_t N>
+struct Arguments {
+  Arguments(napi_env env, napi_callback_info info) {
+    size_t count = N;
+    void* data = nullptr;
+    napi_get_cb_info(env, info, &count, values, nullptr, &data);
+    state = static_cast<EnvState*>(data);
+  }
+
+  napi_value operator[](size_t index) const { return values[index]; }
+
+  EnvState* state;
+  napi_value values[N];
+};
+
+// The environment's state alone, for functions without arguments.
+inline EnvState* state_of(napi_env env, napi_callback_info info) {
+  void* data = nullptr;
+  napi_get_cb_info(env, info, nullptr, nullptr, nullptr, &data);
+  return static_cast<EnvState*>(data);
+}
+
+inline bool get_int(napi_env env, napi_value value, const char* name, int32_t* result) {
+  return napi_get_value_int32(env, value, result) == napi_ok ||
+         throw_invalid_type(env, name, "a number");
+}
+
+inline bool get_uint(napi_env env, napi_value value, const char* name, uint32_t* result) {
+  return napi_get_value_uint32(env, value, result) == napi_ok ||
+         throw_invalid_type(env, name, "a number");
+}
+
+inline bool get_double(napi_env env, napi_value value, const char* name, double* result) {
+  return napi_get_value_double(env, value, result) == napi_ok ||
+         throw_invalid_type(env, name, "a number");
+}
+
+inline bool get_bool(napi_env env, napi_value value, const char* name, bool* result) {
+  return napi_get_value_bool(env, value, result) == napi_ok ||
+         throw_invalid_type(env, name, "a boolean");
+}
+
+// Bytes that belong to JavaScript. Valid until JavaScript runs again, which
+// might detach the buffer.
+struct Bytes {
+  void* data;
+  size_t size;
+};
+
+// A detached or empty array gives size 0. The size is cut to what a result can
+// say; the kernel moves no more in one call either.
+inline bool get_bytes(napi_env env, napi_value value, const char* name, Bytes* result) {
+  napi_typedarray_type type;
+  size_t size;
+  if (napi_get_typedarray_info(env, value, &type, &size, &result->data, nullptr, nullptr) !=
+          napi_ok ||
+      type != napi_uint8_array) {
+    return throw_invalid_type(env, name, "a Uint8Array");
+  }
+  result->size = std::min<size_t>(size, INT_MAX);
+  return true;
+}
+
+// False, with the TypeError thrown, if it is not a function.
+bool check_function(napi_env env, napi_value value, const char* name);
+
+inline napi_value make_number(napi_env env, int64_t value) {
+  napi_value result = nullptr;
+  // A result beyond 32 bits does not exist: sizes are cut to INT_MAX.
+  napi_create_int32(env, static_cast<int32_t>(value), &result);
+  return result;
+}
+
+inline napi_value make_boolean(napi_env env, bool value) {
+  napi_value result = nullptr;
+  napi_get_boolean(env, value, &result);
+  return result;
+}
+
+}  // namespace millrace

@@ -1,0 +1,367 @@
+// The wrappers around the system, and the fault hook before each of them.
+// What differs between systems in these calls is decided here and nowhere else.
+#include "sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <atomic>
+
+#ifdef __linux__
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#endif
+#if defined(__APPLE__) || defined(__FreeBSD__) || defined(__OpenBSD__) || defined(__NetBSD__)
+#define MILLRACE_HAS_KQUEUE 1
+#include <sys/event.h>
+#endif
+
+namespace millrace::sys {
+
+namespace {
+
+constexpr const char* kCallNames[] = {
+    "socket", "bind", "listen", "accept", "connect", "read", "write", "writev", "recvfrom",
+    "sendto", "shutdown", "getsockopt", "setsockopt", "getsockname", "getpeername", "close",
+    "eventfd", "timerfd_create", "timerfd_settime", "epoll_create", "epoll_ctl", "epoll_wait",
+    "poll", "pipe", "sigaction", "thread", "fcntl", "kqueue", "kevent_change", "kevent_wait",
+    "waker_read", "waker_write",
+};
+static_assert(sizeof(kCallNames) / sizeof(kCallNames[0]) == kCallCount, "one name for each call");
+
+struct Fault {
+  std::atomic<uint64_t> calls{0};
+  std::atomic<uint64_t> nth{0};
+  std::atomic<uint64_t> times{0};
+  std::atomic<int> error{0};
+  std::atomic<bool> armed{false};
+};
+
+// Constant-initialised and without destructors, so that threads which outlive
+// main() may still pass through the hook.
+Fault faults[kCallCount];
+std::atomic<bool> any_armed{false};
+
+Fault& fault_of(Call call) { return faults[static_cast<int>(call)]; }
+
+// Out of line, so that the unarmed path is a load and a branch.
+[[gnu::noinline]] int count_fault(Call call) {
+  Fault& fault = fault_of(call);
+  // Pairs with the release store in inject_fault(): the plan is complete.
+  if (!fault.armed.load(std::memory_order_acquire)) return 0;
+  const uint64_t number = fault.calls.fetch_add(1, std::memory_order_relaxed) + 1;
+  const uint64_t nth = fault.nth.load(std::memory_order_relaxed);
+  const bool hit = number >= nth && number - nth < fault.times.load(std::memory_order_relaxed);
+  return hit ? fault.error.load(std::memory_order_relaxed) : 0;
+}
+
+// The errno to fail with, or 0. The relaxed load pairs with the stores in
+// inject_fault() and clear_faults(): a test arms before it starts what it
+// tests, so no order between threads is needed here.
+inline int injected(Call call) {
+  return any_armed.load(std::memory_order_relaxed) ? count_fault(call) : 0;
+}
+
+// One attempt: for waits, whose interruption is news.
+template <typename Function>
+inline auto attempt(Call call, Function&& function) -> decltype(function()) {
+  const int error = injected(call);
+  if (error != 0) return -error;
+  const auto result = function();
+  return result >= 0 ? result : -errno;
+}
+
+template <typename Function>
+inline auto retry(Call call, Function&& function) -> decltype(function()) {
+  for (;;) {
+    const auto result = attempt(call, function);
+    if (result != -EINTR) return result;
+  }
+}
+
+#if !defined(__linux__)
+// For systems that cannot open a descriptor with its flags in one step. A
+// child forked by another thread in between inherits it; nothing helps there.
+int with_flags(int fd) {
+  if (fd < 0) return fd;
+  const int error = injected(Call::kFcntl);
+  if (error == 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 &&
+      fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) == 0) {
+    return fd;
+  }
+  const int result = error != 0 ? -error : -errno;
+  ::close(fd);
+  return result;
+}
+
+// SIGPIPE is switched off for each socket where sends have no flag for it.
+// That fails only on a socket which the peer has reset already.
+int without_sigpipe(int fd) {
+#ifdef SO_NOSIGPIPE
+  const int on = 1;
+  if (fd >= 0) ::setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof(on));
+#endif
+  return fd;
+}
+#endif  // !__linux__
+
+#ifdef MSG_NOSIGNAL
+constexpr int kSendFlags = MSG_NOSIGNAL;
+#else
+constexpr int kSendFlags = 0;
+#endif
+
+timespec to_timespec(int64_t duration_ns) {
+  timespec result;
+  result.tv_sec = static_cast<time_t>(duration_ns / 1000000000);
+  result.tv_nsec = static_cast<long>(duration_ns % 1000000000);
+  return result;
+}
+
+}  // namespace
+
+const char* call_name(Call call) { return kCallNames[static_cast<int>(call)]; }
+
+void inject_fault(Call call, uint64_t nth, uint64_t times, int error) {
+  Fault& fault = fault_of(call);
+  fault.armed.store(false, std::memory_order_relaxed);
+  fault.calls.store(0, std::memory_order_relaxed);
+  fault.nth.store(nth, std::memory_order_relaxed);
+  fault.times.store(times, std::memory_order_relaxed);
+  fault.error.store(error, std::memory_order_relaxed);
+  // Pairs with the acquire load in count_fault().
+  fault.armed.store(true, std::memory_order_release);
+  any_armed.store(true, std::memory_order_relaxed);
+}
+
+void clear_faults() {
+  any_armed.store(false, std::memory_order_relaxed);
+  for (Fault& fault : faults) fault.armed.store(false, std::memory_order_relaxed);
+}
+
+uint64_t fault_calls(Call call) {
+  const Fault& fault = fault_of(call);
+  // A count for tests to read, so no order is needed: the partner is the
+  // fetch_add in count_fault().
+  if (!fault.armed.load(std::memory_order_relaxed)) return 0;
+  return fault.calls.load(std::memory_order_relaxed);
+}
+
+// Descriptors.
+
+int socket(int domain, int type) {
+#ifdef __linux__
+  return retry(Call::kSocket,
+               [=] { return ::socket(domain, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0); });
+#else
+  const int fd = retry(Call::kSocket, [=] { return ::socket(domain, type, 0); });
+  return without_sigpipe(with_flags(fd));
+#endif
+}
+
+int accept(int listener) {
+#ifdef __linux__
+  return retry(Call::kAccept,
+               [=] { return ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK); });
+#else
+  const int fd = retry(Call::kAccept, [=] { return ::accept(listener, nullptr, nullptr); });
+  return without_sigpipe(with_flags(fd));
+#endif
+}
+
+int pipe(int ends[2]) {
+#ifdef __linux__
+  return retry(Call::kPipe, [=] { return ::pipe2(ends, O_CLOEXEC | O_NONBLOCK); });
+#else
+  const int result = retry(Call::kPipe, [=] { return ::pipe(ends); });
+  if (result < 0) return result;
+  const int first = with_flags(ends[0]);
+  const int second = with_flags(ends[1]);
+  if (first >= 0 && second >= 0) return 0;
+  if (first >= 0) ::close(ends[0]);
+  if (second >= 0) ::close(ends[1]);
+  return first < 0 ? first : second;
+#endif
+}
+
+int close(int fd) {
+  // The kernel frees the number before it reports anything, so the real call
+  // comes first even when a fault is to be reported, and is never repeated.
+  const int result = ::close(fd);
+  int error = result < 0 ? errno : 0;
+  const int fault = injected(Call::kClose);
+  if (fault != 0) error = fault;
+  return error == EINTR ? 0 : -error;
+}
+
+int check_descriptor(int fd) {
+  const int result = retry(Call::kFcntl, [=] { return ::fcntl(fd, F_GETFD); });
+  return result < 0 ? result : 0;
+}
+
+// Sockets.
+
+int bind(int fd, const sockaddr* address, socklen_t length) {
+  return retry(Call::kBind, [=] { return ::bind(fd, address, length); });
+}
+
+int listen(int fd, int backlog) {
+  return retry(Call::kListen, [=] { return ::listen(fd, backlog); });
+}
+
+int connect(int fd, const sockaddr* address, socklen_t length) {
+  // An interrupted connect is under way, and calling it again would be an
+  // error. An injected EINTR therefore comes after the real call.
+  const int fault = injected(Call::kConnect);
+  if (fault != 0 && fault != EINTR) return -fault;
+  const int result = ::connect(fd, address, length);
+  if (result == 0 && fault == 0) return 0;
+  const int error = result < 0 ? errno : fault;
+  return error == EINTR ? -EINPROGRESS : -error;
+}
+
+ssize_t recv(int fd, void* buffer, size_t size) {
+  return retry(Call::kRead, [=] { return ::recv(fd, buffer, size, 0); });
+}
+
+ssize_t send(int fd, const void* buffer, size_t size) {
+  return retry(Call::kWrite, [=] { return ::send(fd, buffer, size, kSendFlags); });
+}
+
+ssize_t sendmsg(int fd, const msghdr& message) {
+  return retry(Call::kWritev, [&] { return ::sendmsg(fd, &message, kSendFlags); });
+}
+
+ssize_t recvmsg(int fd, msghdr* message) {
+  return retry(Call::kRecvfrom, [=] { return ::recvmsg(fd, message, 0); });
+}
+
+ssize_t sendto(int fd, const void* buffer, size_t size, const sockaddr* to, socklen_t length) {
+  return retry(Call::kSendto, [=] { return ::sendto(fd, buffer, size, kSendFlags, to, length); });
+}
+
+int shutdown(int fd, int how) {
+  return retry(Call::kShutdown, [=] { return ::shutdown(fd, how); });
+}
+
+int getsockopt(int fd, int level, int name, void* value, socklen_t* length) {
+  return retry(Call::kGetsockopt, [=] { return ::getsockopt(fd, level, name, value, length); });
+}
+
+int setsockopt(int fd, int level, int name, const void* value, socklen_t length) {
+  return retry(Call::kSetsockopt, [=] { return ::setsockopt(fd, level, name, value, length); });
+}
+
+int getsockname(int fd, sockaddr* address, socklen_t* length) {
+  return retry(Call::kGetsockname, [=] { return ::getsockname(fd, address, length); });
+}
+
+int getpeername(int fd, sockaddr* address, socklen_t* length) {
+  return retry(Call::kGetpeername, [=] { return ::getpeername(fd, address, length); });
+}
+
+// Wakers.
+
+ssize_t waker_read(int fd, void* buffer, size_t size) {
+  return retry(Call::kWakerRead, [=] { return ::read(fd, buffer, size); });
+}
+
+ssize_t waker_write(int fd, const void* buffer, size_t size) {
+  return retry(Call::kWakerWrite, [=] { return ::write(fd, buffer, size); });
+}
+
+// Readiness.
+
+int poll(pollfd* descriptors, size_t count, int64_t timeout_ns) {
+#ifdef __APPLE__
+  // Milliseconds are all there is: round up, for waking early would spin.
+  const int64_t timeout_ms = timeout_ns / 1000000 + (timeout_ns % 1000000 > 0 ? 1 : 0);
+  const int bounded_ms = static_cast<int>(timeout_ms > INT_MAX ? INT_MAX : timeout_ms);
+  return attempt(Call::kPoll, [=] {
+    return ::poll(descriptors, static_cast<nfds_t>(count), timeout_ns < 0 ? -1 : bounded_ms);
+  });
+#else
+  const timespec timeout = to_timespec(timeout_ns < 0 ? 0 : timeout_ns);
+  return attempt(Call::kPoll, [&] {
+    return ::ppoll(descriptors, count, timeout_ns < 0 ? nullptr : &timeout, nullptr);
+  });
+#endif
+}
+
+#ifdef __linux__
+
+int eventfd() {
+  return retry(Call::kEventfd, [] { return ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); });
+}
+
+int timerfd_create() {
+  return retry(Call::kTimerfdCreate,
+               [] { return ::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK); });
+}
+
+int epoll_create() {
+  return retry(Call::kEpollCreate, [] { return ::epoll_create1(EPOLL_CLOEXEC); });
+}
+
+int epoll_ctl(int epoll, int operation, int fd, epoll_event* event) {
+  return retry(Call::kEpollCtl, [=] { return ::epoll_ctl(epoll, operation, fd, event); });
+}
+
+int epoll_wait(int epoll, epoll_event* events, int capacity, int timeout_ms) {
+  return attempt(Call::kEpollWait,
+                 [=] { return ::epoll_wait(epoll, events, capacity, timeout_ms); });
+}
+
+int timerfd_settime(int fd, const itimerspec& absolute) {
+  return retry(Call::kTimerfdSettime,
+               [&] { return ::timerfd_settime(fd, TFD_TIMER_ABSTIME, &absolute, nullptr); });
+}
+
+#endif  // __linux__
+
+#ifdef MILLRACE_HAS_KQUEUE
+
+int kqueue() {
+  const int fd = retry(Call::kKqueue, [] { return ::kqueue(); });
+  // Not inherited by children as it is, but close-on-exec matters to exec().
+  if (fd >= 0) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+  return fd;
+}
+
+int kevent_change(int queue, const struct ::kevent& change) {
+  return retry(Call::kKeventChange,
+               [&] { return ::kevent(queue, &change, 1, nullptr, 0, nullptr); });
+}
+
+int kevent_wait(int queue, struct ::kevent* events, int capacity, int timeout_ms) {
+  const timespec timeout = to_timespec(static_cast<int64_t>(timeout_ms) * 1000000);
+  return attempt(Call::kKeventWait, [&] {
+    return ::kevent(queue, nullptr, 0, events, capacity, timeout_ms < 0 ? nullptr : &timeout);
+  });
+}
+
+#endif  // MILLRACE_HAS_KQUEUE
+
+// Signals, threads, the clock.
+
+int signal_action(int signal_number, const struct sigaction* action, struct sigaction* previous) {
+  return retry(Call::kSigaction, [=] { return ::sigaction(signal_number, action, previous); });
+}
+
+int thread_create(pthread_t* thread, void* (*start)(void*), void* argument) {
+  const int fault = injected(Call::kThread);
+  if (fault != 0) return -fault;
+  return -::pthread_create(thread, nullptr, start, argument);
+}
+
+int64_t monotonic_ns() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<int64_t>(now.tv_sec) * 1000000000 + now.tv_nsec;
+}
+
+}  // namespace millrace::sys
