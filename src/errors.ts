@@ -1,0 +1,131 @@
+/**
+ * Every error that Millrace raises, in one place.
+ *
+ * Three families, told apart by class and by a stable `code`:
+ * - wrong arguments: TypeError and RangeError, thrown at once;
+ * - wrong moments: {@link MillraceError} (a closed loop, a full timer wheel);
+ * - what the system refuses: Error in the shape of Node's own system errors.
+ *
+ * A message says what happened, with the offending value, and then what to do.
+ */
+import { getSystemErrorMap, inspect } from 'node:util';
+
+/** Every code, with the one sentence that `docs/errors.md` repeats. */
+export const ERROR_CODES = {
+  ERR_INVALID_ARG_TYPE: 'An argument has the wrong type.',
+  ERR_INVALID_ARG_VALUE: 'An argument has the right type and a value that makes no sense.',
+  ERR_OUT_OF_RANGE: 'A number is outside its range.',
+  ERR_UNKNOWN_OPTION: 'An options object has a key that does not exist.',
+  ERR_INVALID_ADDRESS: 'An address cannot be understood.',
+  ERR_UNKNOWN_SIGNAL: 'No signal has this name.',
+  ERR_ILLEGAL_CONSTRUCTOR: 'Objects of this class are not made with new.',
+  ERR_SOURCE_REGISTERED: 'The source is registered already, here or with another loop.',
+  ERR_SOURCE_NOT_REGISTERED: 'The source is not registered here.',
+  ERR_SOURCE_CLOSED: 'The source was closed.',
+  ERR_DRIVER_MISMATCH: 'The source belongs to another driver than the loop.',
+  ERR_LOOP_CLOSED: 'The loop was closed.',
+  ERR_LOOP_RUNNING: 'The loop is running already.',
+  ERR_POLL_CLOSED: 'The poll was closed.',
+  ERR_TIMER_OVERFLOW: 'As many timeouts are pending as timerCapacity allows.',
+  ERR_CHANNEL_CLOSED: 'The receiving loop of the channel was closed.',
+  ERR_ADDON_UNAVAILABLE: 'The native addon could not be loaded.',
+} as const;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+/** An operation came at a moment at which it is not possible. */
+export class MillraceError extends Error {
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+
+  override get name(): string {
+    return 'MillraceError';
+  }
+}
+
+/** An error of the operating system, in Node's own shape. */
+export interface SystemError extends Error {
+  /** `'EADDRINUSE'` and the like. */
+  code: string;
+  /** Negative, as in Node. */
+  errno: number;
+  syscall: string;
+  address?: string;
+  port?: number;
+}
+
+export interface Endpoint {
+  address: string;
+  port?: number;
+}
+
+/** The system error for a result of `-errno`. */
+export function systemError(result: number, syscall: string, endpoint?: Endpoint): SystemError {
+  const [code, meaning] = getSystemErrorMap().get(result) ?? [String(result), 'unknown error'];
+  const error = new Error(`${syscall} ${code}: ${meaning}${describe(endpoint)}`) as SystemError;
+  error.errno = result;
+  error.code = code;
+  error.syscall = syscall;
+  if (endpoint !== undefined) {
+    error.address = endpoint.address;
+    if (endpoint.port !== undefined) error.port = endpoint.port;
+  }
+  return error;
+}
+
+function describe(endpoint: Endpoint | undefined): string {
+  if (endpoint === undefined) return '';
+  return endpoint.port === undefined ? ` ${endpoint.address}` : ` ${joinEndpoint(endpoint)}`;
+}
+
+function joinEndpoint({ address, port }: Endpoint): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+type Coded<E extends Error> = E & { code: ErrorCode };
+
+function coded<E extends Error>(error: E, code: ErrorCode): Coded<E> {
+  return Object.assign(error, { code });
+}
+
+/** `expected` completes the sentence "must be ...". */
+export function invalidType(name: string, expected: string, value: unknown): Coded<TypeError> {
+  return coded(
+    new TypeError(`${name} must be ${expected}; received ${shown(value)}`),
+    'ERR_INVALID_ARG_TYPE',
+  );
+}
+
+/** `expected` completes the sentence "must be ...". */
+export function invalidValue(name: string, expected: string, value: unknown): Coded<TypeError> {
+  return coded(
+    new TypeError(`${name} must be ${expected}; received ${shown(value)}`),
+    'ERR_INVALID_ARG_VALUE',
+  );
+}
+
+/** `expected` completes the sentence "must be ...". */
+export function outOfRange(name: string, expected: string, value: unknown): Coded<RangeError> {
+  return coded(
+    new RangeError(`${name} must be ${expected}; received ${shown(value)}`),
+    'ERR_OUT_OF_RANGE',
+  );
+}
+
+/** `origin` completes the sentence "comes from ...". */
+export function illegalConstructor(className: string, origin: string): Coded<TypeError> {
+  return typeErrorWith('ERR_ILLEGAL_CONSTRUCTOR', `a ${className} comes from ${origin}, not new`);
+}
+
+export function typeErrorWith(code: ErrorCode, message: string): Coded<TypeError> {
+  return coded(new TypeError(message), code);
+}
+
+/** The offending value, short enough for one line. */
+export function shown(value: unknown): string {
+  return inspect(value, { depth: 0, breakLength: Infinity, maxStringLength: 64 });
+}

@@ -1,0 +1,21 @@
+/** The public exports of `millrace`. */
+export { ERROR_CODES, type ErrorCode, MillraceError, type SystemError } from './errors.js';
+export { type EventLoopConfig } from './loop/config.js';
+export { EventLoop } from './loop/event-loop.js';
+export { Handler, type Lateness, type SignalInfo } from './loop/handler.js';
+export { type RefusedMessage } from './loop/inbox.js';
+export { type LoopMetrics } from './loop/metrics.js';
+export { Sender, type SendOptions } from './loop/sender.js';
+export { Timeout } from './loop/timer-wheel.js';
+export type { Driver, Handle, Poller, PollerMode, PollerOptions, SocketIo } from './poll/driver.js';
+export { EventSet } from './poll/event-set.js';
+export { Interest } from './poll/interest.js';
+export { Poll, type PollConfig, type PollEvent } from './poll/poll.js';
+export { PollOpt } from './poll/poll-opt.js';
+export { ReadHint } from './poll/read-hint.js';
+export { Source } from './poll/source.js';
+export type { Token } from './poll/token.js';
+export type { AddressLike, SocketAddress } from './socket/address.js';
+export { TcpListener, type TcpListenerOptions } from './socket/tcp-listener.js';
+export { TcpStream } from './socket/tcp-stream.js';
+export { type Datagram, UdpSocket, type UdpSocketOptions } from './socket/udp-socket.js';

@@ -1,0 +1,62 @@
+/**
+ * Every bound and default, with where it comes from. What a user can set
+ * carries the default here and its range in `loop/config.ts`.
+ */
+
+/** mio's: a channel that holds a burst of a few milliseconds. */
+export const DEFAULT_NOTIFY_CAPACITY = 4096;
+export const NOTIFY_CAPACITY_MAX = 2 ** 24;
+
+/** mio's: bounds how long messages keep I/O waiting. */
+export const DEFAULT_MESSAGES_PER_TICK = 256;
+
+/** As many as other runtimes fetch at once; 12 bytes each. */
+export const DEFAULT_EVENTS_CAPACITY = 1024;
+export const EVENTS_CAPACITY_MAX = 2 ** 16;
+
+export const DEFAULT_TIMER_TICK_MS = 1;
+export const DEFAULT_TIMER_WHEEL_SIZE = 1024;
+export const TIMER_WHEEL_SIZE_MAX = 2 ** 16;
+
+/** mio's. A bound on mistakes, not memory set aside. */
+export const DEFAULT_TIMER_CAPACITY = 65536;
+export const TIMER_CAPACITY_MAX = 2 ** 24;
+
+/**
+ * How long callbacks of one tick, and ticks in a row, may hold the thread
+ * before the rest of Node has its turn.
+ */
+export const DEFAULT_TICK_BUDGET_MS = 10;
+
+/**
+ * A poll that filled its event array leaves open whether more was ready, and
+ * holds timers back. After so many in a row timers fire anyway: endless I/O
+ * must not starve them (rule L2).
+ */
+export const DEFAULT_FULL_POLLS_MAX = 8;
+
+/** Quick callbacks of a tick are checked against its budget once in so many. */
+export const BUDGET_STRIDE_MAX = 8;
+
+/**
+ * A deadline that lies closer ahead than this counts as used up when a tick
+ * begins, and is set again. Two readings of the system's clock, one by the
+ * kernel and one by Node, differ by far less.
+ */
+export const DEADLINE_SLACK_MS = 1;
+
+/**
+ * Where `nextToken()` begins: above the small numbers that people choose by
+ * hand, and a small integer to the engine.
+ */
+export const FIRST_AUTOMATIC_TOKEN = 0x10000;
+
+/** Lateness up to an hour is told apart; in nanoseconds. */
+export const LATENESS_NS_MAX = 3600e9;
+
+/** As in the kernel's own default for new systems. */
+export const DEFAULT_BACKLOG = 1024;
+export const BACKLOG_MAX = 65535;
+
+/** What the kernel takes for a socket buffer's size: a C int, doubled inside. */
+export const SOCKET_BUFFER_BYTES_MAX = 2 ** 30;

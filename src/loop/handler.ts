@@ -1,0 +1,64 @@
+/**
+ * Handler: the whole contract between the runtime and its users.
+ *
+ * Write a class, implement the methods you need, hand an instance to
+ * `loop.run()`. All methods are optional. All are called on the thread of the
+ * loop, one at a time, never nested in one another.
+ */
+import type { EventSet } from '../poll/event-set.js';
+import type { ReadHint } from '../poll/read-hint.js';
+import type { Token } from '../poll/token.js';
+import type { EventLoop } from './event-loop.js';
+
+/** How a timeout relates to its deadline, on the clock of `loop.now()`. */
+export interface Lateness {
+  /** When it was due. */
+  dueMs: number;
+  /** How much later than that it is delivered; never negative. */
+  lateMs: number;
+  /** Intervals only: deadlines that were skipped because they had passed as well. */
+  missed: number;
+}
+
+export interface SignalInfo {
+  signal: NodeJS.Signals;
+  number: number;
+}
+
+export abstract class Handler<M = unknown, T = unknown> {
+  /**
+   * The source can be read, or accept a connection, or it failed or was hung
+   * up. Once per source and poll, before {@link writable}.
+   */
+  readable?(loop: EventLoop<M, T>, token: Token, hint: ReadHint): void;
+
+  /** The source can be written, or its connect has succeeded. */
+  writable?(loop: EventLoop<M, T>, token: Token): void;
+
+  /**
+   * Takes the place of {@link readable} and {@link writable} where present:
+   * once per source and poll, with all that happened to it.
+   */
+  ready?(loop: EventLoop<M, T>, token: Token, events: EventSet): void;
+
+  /** A message from the channel, in the order in which each sender sent. */
+  notify?(loop: EventLoop<M, T>, message: M): unknown;
+
+  /** A timeout is due; everything that had arrived by then was delivered before. */
+  timeout?(loop: EventLoop<M, T>, payload: T, late: Lateness): void;
+
+  /** A signal that was asked for with `loop.registerSignal()`. */
+  signal?(loop: EventLoop<M, T>, info: SignalInfo): void;
+
+  /** A signal interrupted the wait; the tick goes on without I/O events. */
+  interrupted?(loop: EventLoop<M, T>): void;
+
+  /** The end of each tick, also of one in which nothing happened. */
+  tick?(loop: EventLoop<M, T>): void;
+
+  /** Actors: before the first message, and again after a restart. */
+  started?(loop: EventLoop<M, T>): unknown;
+
+  /** Actors: the last call, also before a restart. */
+  stopped?(loop: EventLoop<M, T>, reason: unknown): unknown;
+}

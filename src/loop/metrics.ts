@@ -1,0 +1,54 @@
+import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
+import { LATENESS_NS_MAX } from '../limits.js';
+
+/** What a loop has counted since it was made. */
+export interface LoopMetrics {
+  ticks: number;
+  /** I/O events delivered. */
+  events: number;
+  /** Messages delivered. */
+  messages: number;
+  /** Timeouts delivered. */
+  timers: number;
+  /** Signals delivered. */
+  signals: number;
+  /** Messages refused because the channel was full or closed. */
+  refused: number;
+  /** Waits that a signal interrupted. */
+  interrupted: number;
+  /** Polls that filled the event array. */
+  fullPolls: number;
+  /** Events dropped because their registration had gone. */
+  staleEvents: number;
+  /** Messages, timeouts and sources at this moment. */
+  pendingMessages: number;
+  pendingTimers: number;
+  sources: number;
+  /** How late timeouts were delivered, in nanoseconds. */
+  lateness: RecordableHistogram;
+}
+
+/** The counts that the ticks keep. */
+export type Counters = Omit<
+  LoopMetrics,
+  'refused' | 'pendingMessages' | 'pendingTimers' | 'sources'
+>;
+
+export function createCounters(): Counters {
+  return {
+    ticks: 0,
+    events: 0,
+    messages: 0,
+    timers: 0,
+    signals: 0,
+    interrupted: 0,
+    fullPolls: 0,
+    staleEvents: 0,
+    // Two significant digits: a few dozen kilobytes, and good to one percent.
+    lateness: createHistogram({ lowest: 1, highest: LATENESS_NS_MAX, figures: 2 }),
+  };
+}
+
+export function recordLateness(counters: Counters, lateMs: number): void {
+  counters.lateness.record(Math.max(1, Math.min(LATENESS_NS_MAX, Math.round(lateMs * 1e6))));
+}

@@ -1,0 +1,341 @@
+/**
+ * Ticker: one tick of a loop, phase by phase (rules L1 to L5).
+ *
+ *   claim     how many messages this tick delivers
+ *   sample    the clock, and the tail of the inbox
+ *   poll      for I/O; sleeps only if nothing else is to be done
+ *   claim     now, if there was nothing before the poll
+ *   io        the events, in the poller's order
+ *   messages  those claimed, first in, first out
+ *   timers    those due at the sample
+ *   tick      the handler's own
+ *
+ * The order, and the sample before the poll, are what keeps a stall from
+ * making timers stale: when a timer fires, everything that had arrived by its
+ * deadline has been delivered, and had the chance to clear it (rule L2).
+ *
+ * A callback may throw, and the budget may run out; either way the state here
+ * says where to go on: phase, event index, claimed messages, due timers.
+ */
+import { constants } from 'node:os';
+import { systemError } from '../errors.js';
+import { DEADLINE_SLACK_MS } from '../limits.js';
+import { type Driver, EVENT_WORDS, POLL_FULL, type Poller, SIGNAL_SLOT } from '../poll/driver.js';
+import { EventSet } from '../poll/event-set.js';
+import { Interest } from '../poll/interest.js';
+import { ReadHint } from '../poll/read-hint.js';
+import type { Registry } from '../poll/registry.js';
+import { Budget } from './budget.js';
+import type { ResolvedConfig } from './config.js';
+import type { EventLoop } from './event-loop.js';
+import type { Handler } from './handler.js';
+import type { Inbox } from './inbox.js';
+import { type Counters, recordLateness } from './metrics.js';
+import { signalName } from './signals.js';
+import type { Timeout, TimerWheel } from './timer-wheel.js';
+
+const EINTR = -constants.errno.EINTR;
+
+/** What `readable()` is called for. */
+const READABLE_BITS = Interest.READABLE | Interest.ERROR | Interest.HUP;
+
+/** The phase with which the next call goes on. */
+const Phase = { BEGIN: 0, IO: 1, MESSAGES: 2, TIMERS: 3 } as const;
+type Phase = (typeof Phase)[keyof typeof Phase];
+
+export interface TickerParts<M, T> {
+  loop: EventLoop<M, T>;
+  config: ResolvedConfig;
+  poller: Poller;
+  registry: Registry;
+  wheel: TimerWheel;
+  inbox: Inbox<M>;
+  counters: Counters;
+}
+
+export class Ticker<M, T> {
+  readonly #loop: EventLoop<M, T>;
+  readonly #driver: Driver;
+  readonly #poller: Poller;
+  readonly #registry: Registry;
+  readonly #wheel: TimerWheel;
+  readonly #inbox: Inbox<M>;
+  readonly #counters: Counters;
+  readonly #budget: Budget;
+  readonly #messagesPerTick: number;
+  readonly #fullPollsMax: number;
+
+  #phase: Phase = Phase.BEGIN;
+  #eventCount = 0;
+  #eventIndex = 0;
+  #claimed = 0;
+
+  /**
+   * The sample that timers wait for. It is held, over several ticks if need
+   * be, until a poll made after it has been delivered whole, and with it the
+   * messages that were queued then.
+   */
+  #sampleHeld = false;
+  #sampleMs = 0;
+  #sampleTail = 0;
+  #samplePolled = false;
+  #fullPolls = 0;
+
+  /** The deadline that the poller has. */
+  #armedMs = Infinity;
+
+  /** The latest sample. */
+  nowMs = 0;
+
+  constructor(parts: TickerParts<M, T>) {
+    const { config } = parts;
+    this.#loop = parts.loop;
+    this.#driver = config.driver;
+    this.#poller = parts.poller;
+    this.#registry = parts.registry;
+    this.#wheel = parts.wheel;
+    this.#inbox = parts.inbox;
+    this.#counters = parts.counters;
+    this.#budget = new Budget(config.driver, config.tickBudgetMs);
+    this.#messagesPerTick = config.messagesPerTick;
+    this.#fullPollsMax = config.fullPollsMax;
+  }
+
+  /** Takes one tick, or finishes one that a throw cut short. */
+  take(handler: Handler<M, T>, timeoutMs: number): void {
+    if (this.#phase === Phase.BEGIN) {
+      this.#counters.ticks += 1;
+      this.#claim();
+      this.#sample();
+      const interrupted = this.#poll(timeoutMs);
+      if (this.#claimed === 0) this.#claim();
+      this.#phase = Phase.IO;
+      if (interrupted) handler.interrupted?.(this.#loop);
+    }
+    this.#budget.begin(this.#driver.now());
+    if (this.#phase === Phase.IO) {
+      this.#io(handler);
+      this.#phase = Phase.MESSAGES;
+    }
+    if (this.#phase === Phase.MESSAGES) {
+      this.#messages(handler);
+      this.#phase = Phase.TIMERS;
+    }
+    if (this.#phase === Phase.TIMERS) {
+      this.#timers(handler);
+      // Before the handler's own turn, so that a throw there does not repeat it.
+      this.#phase = Phase.BEGIN;
+    }
+    this.#tick(handler);
+  }
+
+  /**
+   * Whether another tick would find something to do: a source that had an
+   * event may have more, and what the budget cut off is still there.
+   */
+  get isBusy(): boolean {
+    return this.#eventCount > 0 || this.#sampleHeld || this.#hasWork;
+  }
+
+  /** Goes to sleep: the poller, or a message, will ask for the next tick. */
+  sleep(): void {
+    this.#armDeadline();
+    this.#inbox.sleeping = true;
+  }
+
+  /** The thread is back; messages need not wake it. */
+  wakeUp(): void {
+    this.#inbox.sleeping = false;
+  }
+
+  /** A timeout was armed; one that is due before the sleep ends must cut it short. */
+  noteTimeout(deadlineMs: number): void {
+    if (this.#inbox.sleeping && deadlineMs < this.#armedMs) this.#armDeadline();
+  }
+
+  /** The number of the present or last tick. */
+  get tickNumber(): number {
+    return this.#counters.ticks;
+  }
+
+  /** Drops what this tick would still deliver: the loop is being closed. */
+  abandon(): void {
+    this.#eventCount = 0;
+    this.#eventIndex = 0;
+    this.#claimed = 0;
+    this.#sampleHeld = false;
+    this.#phase = Phase.BEGIN;
+  }
+
+  get #hasWork(): boolean {
+    if (this.#claimed > 0 || this.#inbox.size > 0 || this.#wheel.hasDue) return true;
+    return this.#wheel.nextMs <= this.nowMs;
+  }
+
+  get #hasEventsLeft(): boolean {
+    return this.#eventIndex < this.#eventCount;
+  }
+
+  #claim(): void {
+    this.#claimed = Math.min(this.#inbox.size, this.#messagesPerTick);
+  }
+
+  #sample(): void {
+    this.nowMs = this.#driver.now();
+    // A deadline that has passed was used up by the poller, be it that its
+    // clock is ahead of ours by a hair.
+    if (this.nowMs >= this.#armedMs - DEADLINE_SLACK_MS) this.#armedMs = Infinity;
+    if (this.#sampleHeld) return;
+    this.#sampleHeld = true;
+    this.#sampleMs = this.nowMs;
+    this.#sampleTail = this.#inbox.pushed;
+    this.#samplePolled = false;
+    this.#fullPolls = 0;
+  }
+
+  /** Returns whether the wait was interrupted. */
+  #poll(timeoutMs: number): boolean {
+    // What the budget left over comes first; the sample is held meanwhile.
+    if (this.#hasEventsLeft) return false;
+    this.#registry.resume(this.nowMs);
+    const waitMs = this.#hasWork ? 0 : timeoutMs;
+    if (waitMs === 0) return this.#fetch(0);
+    this.#armDeadline();
+    const interrupted = this.#fetch(waitMs);
+    if (interrupted || this.#eventCount > 0 || this.#driver.now() < this.#nextMs) {
+      return interrupted;
+    }
+    // It slept until a deadline, for which the sample was too early. A new
+    // one, and a poll after it, let the timer fire in this tick.
+    this.#sampleHeld = false;
+    this.#sample();
+    this.#registry.resume(this.nowMs);
+    return this.#fetch(0);
+  }
+
+  #fetch(waitMs: number): boolean {
+    this.#eventIndex = 0;
+    this.#eventCount = 0;
+    const result = this.#poller.poll(waitMs);
+    if (result === EINTR) {
+      this.#counters.interrupted += 1;
+      return true;
+    }
+    if (result < 0) throw systemError(result, 'poll');
+    this.#eventCount = result & ~POLL_FULL;
+    // A full batch proves nothing: the very event that would clear a timer
+    // may be among those that did not fit.
+    if ((result & POLL_FULL) === 0) {
+      this.#samplePolled = true;
+    } else {
+      this.#counters.fullPolls += 1;
+      this.#fullPolls += 1;
+      if (this.#fullPolls >= this.#fullPollsMax) this.#samplePolled = true;
+    }
+    return false;
+  }
+
+  #io(handler: Handler<M, T>): void {
+    const { events } = this.#poller;
+    while (this.#hasEventsLeft) {
+      const at = this.#eventIndex * EVENT_WORDS;
+      this.#deliver(handler, events, at);
+      if (this.#budget.isSpent()) return;
+    }
+  }
+
+  #deliver(handler: Handler<M, T>, events: Uint32Array, at: number): void {
+    const slot = events[at];
+    const generation = events[at + 1];
+    const bits = events[at + 2];
+    this.#eventIndex += 1;
+    if (slot === SIGNAL_SLOT) {
+      this.#counters.signals += 1;
+      handler.signal?.(this.#loop, { signal: signalName(generation), number: generation });
+      return;
+    }
+    const registration = this.#registry.find(slot, generation);
+    if (registration === null) {
+      this.#counters.staleEvents += 1;
+      return;
+    }
+    this.#counters.events += 1;
+    if (handler.ready !== undefined) {
+      handler.ready(this.#loop, registration.token, EventSet.of(bits));
+      return;
+    }
+    if ((bits & READABLE_BITS) === 0) {
+      handler.writable?.(this.#loop, registration.token);
+      return;
+    }
+    if ((bits & Interest.WRITABLE) === 0) {
+      handler.readable?.(this.#loop, registration.token, ReadHint.of(bits));
+      return;
+    }
+    // Both. If readable() throws, the loop goes on with the other half.
+    events[at + 2] = Interest.WRITABLE;
+    this.#eventIndex -= 1;
+    handler.readable?.(this.#loop, registration.token, ReadHint.of(bits));
+    this.#eventIndex += 1;
+    const wanted = (registration.interest & Interest.WRITABLE) !== 0;
+    if (wanted && this.#registry.isLive(registration)) {
+      handler.writable?.(this.#loop, registration.token);
+    }
+  }
+
+  #messages(handler: Handler<M, T>): void {
+    while (this.#claimed > 0) {
+      this.#claimed -= 1;
+      this.#counters.messages += 1;
+      const message = this.#inbox.take();
+      handler.notify?.(this.#loop, message);
+      if (this.#budget.isSpent()) return;
+    }
+  }
+
+  #timers(handler: Handler<M, T>): void {
+    if (this.#isSampleSettled) {
+      this.#sampleHeld = false;
+      this.#wheel.collect(this.#sampleMs, this.tickNumber);
+    }
+    for (let due = this.#wheel.takeDue(); due !== null; due = this.#wheel.takeDue()) {
+      this.#fire(handler, due);
+      if (this.#budget.isSpent()) return;
+    }
+  }
+
+  /** Whether all that had arrived at the sample has been delivered. */
+  get #isSampleSettled(): boolean {
+    return this.#samplePolled && !this.#hasEventsLeft && this.#inbox.popped >= this.#sampleTail;
+  }
+
+  #fire(handler: Handler<M, T>, timeout: Timeout): void {
+    const nowMs = this.#driver.now();
+    const dueMs = timeout.deadlineMs;
+    const lateMs = nowMs - dueMs;
+    let missed = 0;
+    if (timeout.periodMs > 0) {
+      // Armed again before the callback, so that it can clear the interval.
+      missed = timeout.advance(nowMs);
+      this.#wheel.arm(timeout, this.tickNumber);
+    }
+    this.#counters.timers += 1;
+    recordLateness(this.#counters, lateMs);
+    handler.timeout?.(this.#loop, timeout.payload as T, { dueMs, lateMs, missed });
+  }
+
+  #tick(handler: Handler<M, T>): void {
+    if (!this.#inbox.closed) handler.tick?.(this.#loop);
+  }
+
+  get #nextMs(): number {
+    return Math.min(this.#wheel.nextMs, this.#registry.resumeAtMs);
+  }
+
+  #armDeadline(): void {
+    const nextMs = this.#nextMs;
+    if (nextMs === this.#armedMs) return;
+    this.#armedMs = nextMs;
+    this.#poller.setDeadline(nextMs);
+  }
+}

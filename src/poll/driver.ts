@@ -1,0 +1,175 @@
+/**
+ * The Driver contract: all that Millrace asks of the world outside.
+ *
+ * Sockets, readiness, the clock, randomness and wake-up go through here and
+ * nowhere else, so that the same handlers run on the operating system
+ * (`native`) and in a simulation. Two parts: a {@link Poller}, which each loop
+ * opens for itself, and {@link SocketIo}, which all sockets of the driver share.
+ *
+ * Results follow the kernel's convention: 0 or more is success (a handle, a
+ * count), a negative number is `-errno`. Nothing here throws for what the
+ * system refuses; sockets and loops turn the numbers into errors.
+ */
+
+/** What a driver calls an open socket: a file descriptor on `native`. */
+export type Handle = number;
+
+/** Three words an event in {@link Poller.events}: slot, generation, bits. */
+export const EVENT_WORDS = 3;
+
+/** The slot of an event that is a signal; its generation is the signal's number. */
+export const SIGNAL_SLOT = 0xffffffff;
+
+/** Returned by {@link Poller.poll} in place of a count, added to it. */
+export const POLL_FULL = 0x40000000;
+
+/** What a turn of the loop asks of its poller. */
+export const Turn = {
+  /** Nothing left to do: sleep until the poller is ready. */
+  IDLE: 0,
+  /** More to do: take another turn, after the rest of the thread had its own. */
+  MORE: 1,
+  /** The run has ended: no more turns. */
+  STOP: 2,
+} as const;
+export type Turn = (typeof Turn)[keyof typeof Turn];
+
+/** How a loop that shares its thread learns that its poller is ready. */
+export type PollerMode = 'thread' | 'inline';
+
+export interface PollerOptions {
+  /** Events fetched by one poll at most. */
+  eventsCapacity: number;
+  mode: PollerMode;
+  /** Turns in a row are taken for this long before the rest of the thread goes on. */
+  turnBudgetMs: number;
+}
+
+/** The readiness facility of one loop. Belongs to the thread that opened it. */
+export interface Poller {
+  /** The last batch: {@link EVENT_WORDS} words an event. */
+  readonly events: Uint32Array;
+
+  /** Whether would-block on an EDGE registration must be reported by {@link rearm}. */
+  readonly needsRearm: boolean;
+
+  add(handle: Handle, slot: number, generation: number, interest: number, opt: number): number;
+  modify(handle: Handle, slot: number, generation: number, interest: number, opt: number): number;
+  remove(handle: Handle): number;
+  rearm(handle: Handle, bits: number): number;
+
+  /**
+   * Fetches ready events, waiting up to `timeoutMs` (0: not at all; -1:
+   * without end) or until the deadline or a wake-up. Returns the count, plus
+   * {@link POLL_FULL} if more may be ready than was fetched; or `-errno`, of
+   * which `-EINTR` means that a signal interrupted the wait.
+   */
+  poll(timeoutMs: number): number;
+
+  /**
+   * Makes the poller ready at this time of {@link Driver.now}; `Infinity`
+   * takes the deadline away. Being ready too early is harmless, too late never.
+   */
+  setDeadline(timeMs: number): number;
+
+  /**
+   * Shares the thread: `turn` is called whenever the poller is ready, once
+   * for a start, and again as its result says. Promises settle between turns.
+   */
+  start(turn: () => Turn): number;
+
+  /** Ends {@link start}; does nothing when not started. */
+  stop(): void;
+
+  /** Whether a started poller keeps the process alive. It does at first. */
+  ref(): void;
+  unref(): void;
+
+  /** Any thread: a turn under {@link start}, or the end of the wait in {@link poll}. */
+  wake(): void;
+
+  /** Signals of this number appear in the batches from now on. */
+  watchSignal(number: number): number;
+
+  close(): void;
+}
+
+/**
+ * An IP address in eight words of memory shared with the driver; see
+ * `address.ts` for the layout. Operations that take or yield an address use
+ * the driver's own {@link SocketIo.address}.
+ */
+export type AddressWords = Uint32Array;
+
+/** Numbers of the options in {@link SocketIo.setOption}. */
+export const SocketOption = {
+  /** 0 or 1. */
+  NO_DELAY: 0,
+  /** Idle milliseconds before the first probe; -1: off. */
+  KEEP_ALIVE_MS: 1,
+  /** Milliseconds; 0: reset at close; -1: off. */
+  LINGER_MS: 2,
+} as const;
+export type SocketOption = (typeof SocketOption)[keyof typeof SocketOption];
+
+export const ShutdownHow = { read: 0, write: 1, both: 2 } as const;
+
+/** Added to the size that {@link SocketIo.recvFrom} returns. */
+export const RECV_TRUNCATED = 0x40000000;
+
+/** Non-blocking socket operations on handles. Every result is a value or `-errno`. */
+export interface SocketIo {
+  /** Where addresses are passed: in before a call, out after it. */
+  readonly address: AddressWords;
+
+  /** Binds {@link address} and listens. */
+  tcpListen(backlog: number, reusePort: boolean, ipv6Only: boolean): number;
+  /** The new handle, or `-EAGAIN`. */
+  tcpAccept(listener: Handle): number;
+  /** 0 if a handle could be opened now, else the error of the attempt. */
+  probe(): number;
+  /** Begins to connect to {@link address}. */
+  tcpConnect(): number;
+
+  read(handle: Handle, buffer: Uint8Array): number;
+  write(handle: Handle, buffer: Uint8Array): number;
+  writev(handle: Handle, buffers: readonly Uint8Array[]): number;
+  shutdown(handle: Handle, how: number): number;
+  /** Takes SO_ERROR: 0 or a positive errno; `-errno` if it cannot be read. */
+  takeError(handle: Handle): number;
+  setOption(handle: Handle, option: SocketOption, value: number): number;
+  /** Fills {@link address}. */
+  localAddress(handle: Handle): number;
+  /** Fills {@link address}. */
+  peerAddress(handle: Handle): number;
+
+  /** Binds {@link address}. Sizes of 0 leave the system's default. */
+  udpBind(
+    reuseAddress: boolean,
+    reusePort: boolean,
+    recvBufferSizeBytes: number,
+    sendBufferSizeBytes: number,
+  ): number;
+  /** Connects to {@link address}. */
+  udpConnect(handle: Handle): number;
+  /** Sends to {@link address}. */
+  sendTo(handle: Handle, buffer: Uint8Array): number;
+  /** The size, plus {@link RECV_TRUNCATED} if bytes were cut off; fills {@link address}. */
+  recvFrom(handle: Handle, buffer: Uint8Array): number;
+
+  close(handle: Handle): number;
+}
+
+export interface Driver {
+  readonly name: string;
+  readonly io: SocketIo;
+
+  /** Monotonic milliseconds, fractional. */
+  now(): number;
+
+  /** [0, 1). */
+  random(): number;
+
+  /** Throws a system error when the system refuses. */
+  openPoller(options: PollerOptions): Poller;
+}

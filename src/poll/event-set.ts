@@ -1,0 +1,62 @@
+import { invalidType } from '../errors.js';
+import { Interest } from './interest.js';
+
+/** What happened to a source, merged over one poll. Immutable and shared: never allocated. */
+export class EventSet {
+  /** The flags of {@link Interest} that are set. */
+  readonly bits: number;
+
+  static readonly #sets = Array.from({ length: Interest.ALL + 1 }, (_, bits) =>
+    Object.freeze(new EventSet(bits)),
+  );
+
+  private constructor(bits: number) {
+    this.bits = bits;
+  }
+
+  get isReadable(): boolean {
+    return (this.bits & Interest.READABLE) !== 0;
+  }
+
+  get isWritable(): boolean {
+    return (this.bits & Interest.WRITABLE) !== 0;
+  }
+
+  get isError(): boolean {
+    return (this.bits & Interest.ERROR) !== 0;
+  }
+
+  get isHup(): boolean {
+    return (this.bits & Interest.HUP) !== 0;
+  }
+
+  /**
+   * Whether all of the other's flags are set here.
+   *
+   * @param other an EventSet or flags of {@link Interest}
+   * @throws TypeError ERR_INVALID_ARG_TYPE
+   */
+  contains(other: EventSet | number): boolean {
+    const bits = other instanceof EventSet ? other.bits : other;
+    if (typeof bits !== 'number') throw invalidType('other', 'an EventSet or a number', other);
+    return (this.bits & bits) === bits;
+  }
+
+  /** `'Readable | Hup'`; `'(empty)'` for none. */
+  toString(): string {
+    const names = NAMES.filter(([bit]) => this.contains(bit)).map(([, name]) => name);
+    return names.join(' | ') || '(empty)';
+  }
+
+  /** The set of these flags. */
+  static of(bits: number): EventSet {
+    return EventSet.#sets[bits & Interest.ALL];
+  }
+}
+
+const NAMES = [
+  [Interest.READABLE, 'Readable'],
+  [Interest.WRITABLE, 'Writable'],
+  [Interest.ERROR, 'Error'],
+  [Interest.HUP, 'Hup'],
+] as const;

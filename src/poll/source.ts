@@ -1,0 +1,98 @@
+/**
+ * Source: anything that can be registered with a loop.
+ *
+ * A source owns one handle of one driver. It is registered with at most one
+ * registry at a time, and it takes itself out when it is closed, so that no
+ * event of a closed source is ever delivered.
+ */
+import { constants } from 'node:os';
+import { type Endpoint, illegalConstructor, MillraceError, systemError } from '../errors.js';
+import type { Driver, Handle, SocketIo } from './driver.js';
+import { Interest } from './interest.js';
+import type { Registration } from './registry.js';
+
+const EAGAIN = -constants.errno.EAGAIN;
+
+/** No call succeeds on it, so that hot paths need no check for being closed. */
+const CLOSED_HANDLE: Handle = -1;
+
+const ORIGINS = 'bind(), connect() or accept()';
+
+export abstract class Source {
+  /** @internal */
+  readonly driver: Driver;
+  /** @internal */
+  protected readonly io: SocketIo;
+  /** @internal */
+  handle: Handle;
+  /** @internal Set and cleared by the registry. */
+  registration: Registration | null = null;
+  readonly #brand = true;
+
+  /** @internal */
+  constructor(driver: Driver, handle: Handle) {
+    if (typeof handle !== 'number') throw illegalConstructor(new.target.name, ORIGINS);
+    this.driver = driver;
+    this.io = driver.io;
+    this.handle = handle;
+  }
+
+  /** Whether `close()` was called. */
+  get closed(): boolean {
+    return this.handle === CLOSED_HANDLE;
+  }
+
+  /** Deregisters and closes. After it returns no event is delivered. Idempotent. */
+  close(): void {
+    if (this.closed) return;
+    this.registration?.registry.deregister(this);
+    const { handle } = this;
+    this.handle = CLOSED_HANDLE;
+    // The kernel frees the descriptor whatever close(2) returns, so there is
+    // nothing that a caller could do about an error.
+    this.io.close(handle);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** @internal Tells a source from an object that merely looks like one. */
+  static isSource(value: unknown): value is Source {
+    return typeof value === 'object' && value !== null && #brand in value;
+  }
+
+  /**
+   * The result of an operation that did not succeed: `null` for would-block,
+   * else the error is thrown.
+   *
+   * @internal
+   */
+  protected refused(result: number, syscall: string, bits: Interest): null {
+    if (result === EAGAIN && !this.closed) {
+      this.registration?.rearm(bits);
+      return null;
+    }
+    throw this.failure(result, syscall);
+  }
+
+  /** @internal The error for a result of `-errno`. */
+  protected failure(result: number, syscall: string, endpoint?: Endpoint): Error {
+    if (this.closed) return sourceClosed(this, syscall);
+    return systemError(result, syscall, endpoint);
+  }
+
+  /** @internal Throws what a negative result means; lets the others pass. */
+  protected check(result: number, syscall: string): number {
+    if (result < 0) throw this.failure(result, syscall);
+    return result;
+  }
+}
+
+/** @internal */
+export function sourceClosed(source: Source, operation: string): MillraceError {
+  return new MillraceError(
+    'ERR_SOURCE_CLOSED',
+    `${operation}: this ${source.constructor.name} was closed; open another one`,
+  );
+}
