@@ -1,0 +1,166 @@
+/**
+ * The examples do what their headers say. Each runs as a process of its own;
+ * the echo server is tried with clients of node:net, which share no code with it.
+ */
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { expect } from 'chai';
+import { Program } from '../support/program.js';
+
+const MIB = 1024 * 1024;
+
+describe('examples', function () {
+  this.timeout(10_000);
+
+  let programs: Program[] = [];
+
+  function start(name: string, args: readonly string[] = []): Program {
+    const program = new Program(`examples/${name}.js`, args);
+    programs.push(program);
+    return program;
+  }
+
+  async function outputOf(name: string): Promise<string[]> {
+    const { code, stdout, stderr } = await start(name).end();
+    expect(stderr).to.equal('');
+    expect(code).to.equal(0);
+    return stdout.split('\n');
+  }
+
+  afterEach(async () => {
+    await Promise.all(programs.map((program) => program.destroy()));
+    programs = [];
+  });
+
+  it('01-hello prints the message that was sent before the loop ran', async () => {
+    expect(await outputOf('01-hello')).to.deep.equal(['Hello', '']);
+  });
+
+  it('02-counter keeps a running total of the messages, in order', async () => {
+    expect(await outputOf('02-counter')).to.deep.equal([
+      'Message: 0, Total: 0',
+      'Message: 1, Total: 1',
+      'Message: 2, Total: 3',
+      'Message: 3, Total: 6',
+      'Message: 4, Total: 10',
+      '',
+    ]);
+  });
+
+  it('03-bear takes all datagrams, then one unit off every 250 ms, down to 0', async () => {
+    const startMs = performance.now();
+    const lines = await outputOf('03-bear');
+    const increments = [0, 1, 3, 6, 10].map((total, n) => `Increment by: ${n}, Total: ${total}`);
+    const decrements = Array.from({ length: 10 }, (_, n) => [
+      'Timeout',
+      `Decremented, Total: ${9 - n}`,
+    ]);
+    expect(lines).to.deep.equal([...increments, ...decrements.flat(), '']);
+    expect(performance.now() - startMs).to.be.at.least(2500);
+  });
+
+  it('05-election-timer hears the heartbeat that came before the deadline', async () => {
+    expect(await outputOf('05-election-timer')).to.deep.equal([
+      'The thread was busy for 400 ms',
+      'Heartbeat',
+      'Nothing heard for 150 ms: standing for election',
+      '',
+    ]);
+  });
+
+  describe('04-echo-server', () => {
+    let server: Program;
+    let port: number;
+    let clients: Socket[] = [];
+
+    beforeEach(async () => {
+      server = start('04-echo-server', ['127.0.0.1:0']);
+      port = Number((await server.waitFor(/Listening on 127\.0\.0\.1:(\d+)\n/))[1]);
+    });
+
+    afterEach(() => {
+      for (const client of clients) client.destroy();
+      clients = [];
+    });
+
+    async function open(): Promise<Socket> {
+      const client = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+      clients.push(client);
+      await once(client, 'connect');
+      return client;
+    }
+
+    /** Sends all, closes its half at once, and returns what comes back until the end. */
+    async function echoOf(data: Buffer, client: Socket): Promise<Buffer> {
+      client.end(data);
+      return Buffer.concat(await client.toArray());
+    }
+
+    async function expectEcho(): Promise<void> {
+      const data = randomBytes(1000);
+      expect((await echoOf(data, await open())).equals(data)).to.equal(true);
+    }
+
+    it('returns 1 MiB whole to each of 50 peers that have closed their half', async () => {
+      const peers = Array.from({ length: 50 }, async () => {
+        const data = randomBytes(MIB);
+        return (await echoOf(data, await open())).equals(data);
+      });
+      expect(await Promise.all(peers)).to.deep.equal(new Array(50).fill(true));
+    });
+
+    it('serves others while a peer does not read, and loses nothing of it', async () => {
+      const data = randomBytes(64 * MIB);
+      const idle = await open();
+      idle.pause();
+      idle.end(data);
+      const busy = await open();
+      for (let round = 0; round < 500; round++) {
+        busy.write(`round ${round}`);
+        const [answer] = (await once(busy, 'data')) as [Buffer];
+        expect(answer.toString()).to.equal(`round ${round}`);
+      }
+      // More than the buffers of both kernels hold: the rest was held back by the server.
+      expect(idle.writableLength).to.be.greaterThan(0);
+      expect(Buffer.concat(await idle.toArray()).equals(data)).to.equal(true);
+    });
+
+    it('ends a half-closed connection without data', async () => {
+      expect((await echoOf(Buffer.alloc(0), await open())).length).to.equal(0);
+    });
+
+    it('outlives peers that reset, in the middle of writes and at rest', async () => {
+      for (let count = 0; count < 20; count++) {
+        const client = await open();
+        if (count % 2 === 0) {
+          // Too much to come back while nobody reads: the server is in the midst of an answer.
+          client.write(Buffer.alloc(64 * MIB));
+          await once(client, 'readable');
+        }
+        client.resetAndDestroy();
+      }
+      await expectEcho();
+    });
+
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      it(`${signal} closes the connections and ends the server`, async () => {
+        const peers = [await open(), await open(), await open()];
+        await expectEcho();
+        const ends = peers.map((peer) => once(peer.resume(), 'end'));
+        server.kill(signal);
+        await Promise.all(ends);
+        const { code, stdout, stderr } = await server.end();
+        expect(stderr).to.equal('');
+        expect(stdout).to.match(new RegExp(`${signal}: closing 3 connections\n$`));
+        expect(code).to.equal(0);
+      });
+    }
+
+    it('says which address is in use', async () => {
+      const { code, stderr } = await start('04-echo-server', [`127.0.0.1:${port}`]).end();
+      expect(stderr).to.include('EADDRINUSE').and.to.include(`127.0.0.1:${port}`);
+      expect(code).to.equal(1);
+    });
+  });
+});
