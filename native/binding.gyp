@@ -28,7 +28,13 @@
       "sources": ["<@(core_sources)", "<@(binding_sources)"],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       # Version 8 is in every Node this package supports: one binary for all.
-      "defines": ["NAPI_VERSION=8", "NAPI_DISABLE_CPP_EXCEPTIONS"],
+      # A worker can be terminated inside any call; what cannot be thrown there
+      # any more must not abort the process.
+      "defines": [
+        "NAPI_VERSION=8",
+        "NAPI_DISABLE_CPP_EXCEPTIONS",
+        "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"
+      ],
       # The headers of newer Node versions ask for C++20, which only V8's need.
       "cflags_cc!": ["-std=gnu++17", "-std=gnu++20"],
       "cflags_cc": ["-std=c++17", "-Wall", "-Wextra", "-fvisibility=hidden", "-fno-exceptions"],

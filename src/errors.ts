@@ -10,6 +10,9 @@
  */
 import { getSystemErrorMap, inspect } from 'node:util';
 
+/** Characters of an offending value in a message. */
+const SHOWN_MAX = 160;
+
 /** Every code, with the one sentence that `docs/errors.md` repeats. */
 export const ERROR_CODES = {
   ERR_INVALID_ARG_TYPE: 'An argument has the wrong type.',
@@ -127,5 +130,9 @@ export function typeErrorWith(code: ErrorCode, message: string): Coded<TypeError
 
 /** The offending value, short enough for one line. */
 export function shown(value: unknown): string {
-  return inspect(value, { depth: 0, breakLength: Infinity, maxStringLength: 64 });
+  const brief = { depth: 0, maxArrayLength: 8, maxStringLength: 64 };
+  const text = inspect(value, { ...brief, compact: true, breakLength: Infinity });
+  // An error brings its stack with it, and an object may have any number of keys.
+  const [line = ''] = text.split('\n', 1);
+  return line.length > SHOWN_MAX ? `${line.slice(0, SHOWN_MAX)}...` : line;
 }

@@ -46,6 +46,19 @@ export function requireBytes(name: string, value: unknown): Uint8Array {
   return value;
 }
 
+/** A part of a buffer: where it starts and ends, both checked. */
+export function requirePart(
+  buffer: unknown,
+  start: unknown,
+  end: unknown,
+): { start: number; end: number } {
+  const { length } = requireBytes('buffer', buffer);
+  const checkedEnd =
+    end === undefined ? length : requireInteger('end', end, { min: 0, max: length });
+  const range = { min: 0, max: checkedEnd };
+  return { start: requireInteger('start', start ?? 0, range), end: checkedEnd };
+}
+
 export function requireObject(name: string, value: unknown): object {
   if (typeof value !== 'object' || value === null) throw invalidType(name, 'an object', value);
   return value;

@@ -1,6 +1,7 @@
 #include "addon.h"
 
 #include <napi.h>
+#include <time.h>
 
 #include "../core/poll_thread.h"
 #include "../core/poller.h"
@@ -137,20 +138,23 @@ constexpr Export kExports[] = {
     {"openCounts", open_counts},
 };
 
-Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+}  // namespace
+
+// Plain Node-API, whose failures are ignored here: a worker may be terminated
+// while it loads the addon. Then every call fails, no JavaScript sees what is
+// missing, and the error classes of node-addon-api would abort the process.
+NAPI_MODULE_INIT() {
   EnvState* state = EnvState::create(env);
-  if (state == nullptr) return exports;
+  if (state == nullptr) return nullptr;
   state->define(exports, kExports);
   export_sockets(state, exports);
   export_pollers(state, exports);
   export_faults(state, exports);
-  exports.Set("address", state->create_address());
-  exports.Set("backend", backend_name(default_backend()));
+  napi_set_named_property(env, exports, "address", state->create_address());
+  napi_value backend = nullptr;
+  napi_create_string_utf8(env, backend_name(default_backend()), NAPI_AUTO_LENGTH, &backend);
+  napi_set_named_property(env, exports, "backend", backend);
   return exports;
 }
-
-}  // namespace
-
-NODE_API_MODULE(millrace, initialize)
 
 }  // namespace millrace

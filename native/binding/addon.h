@@ -57,7 +57,7 @@ class EnvState {
   // Opens the doorbell with the first poller. -errno.
   int open_doorbell();
 
-  // Any thread, from open_doorbell() until the poller has left the poll
+  // Any thread, from open_doorbell() until the last poller has left the poll
   // thread: on_doorbell() will run on the loop's thread.
   void ring_doorbell() { uv_async_send(&doorbell_); }
 
@@ -69,7 +69,7 @@ class EnvState {
   void lease_poll_thread();
 
   // Every handle of libuv that is opened for this environment is counted
-  // here, and is closed through close_handle() or reports to handle_closed().
+  // here, and its close callback reports to handle_closed().
   void handle_opened() { handles_open_++; }
   void handle_closed();
 

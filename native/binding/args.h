@@ -23,11 +23,10 @@ bool throw_invalid_type(napi_env env, const char* name, const char* expected);
 bool throw_out_of_range(napi_env env, const char* name, const char* expected);
 
 // The arguments of one call. Absent ones are `undefined`, which no getter
-// accepts, so that arguments need not be counted.
+// accepts, so that only optional ones need be counted.
 template <size_t N>
 struct Arguments {
   Arguments(napi_env env, napi_callback_info info) {
-    size_t count = N;
     void* data = nullptr;
     napi_get_cb_info(env, info, &count, values, nullptr, &data);
     state = static_cast<EnvState*>(data);
@@ -36,6 +35,7 @@ struct Arguments {
   napi_value operator[](size_t index) const { return values[index]; }
 
   EnvState* state;
+  size_t count = N;  // as passed; may be more than N
   napi_value values[N];
 };
 
@@ -84,6 +84,27 @@ inline bool get_bytes(napi_env env, napi_value value, const char* name, Bytes* r
     return throw_invalid_type(env, name, "a Uint8Array");
   }
   result->size = std::min<size_t>(size, INT_MAX);
+  return true;
+}
+
+// The part of the bytes at argument `index` that the two after it name as
+// start and end, or all of them where there are no such arguments.
+template <size_t N>
+inline bool get_part(napi_env env, const Arguments<N>& args, size_t index, const char* name,
+                     Bytes* result) {
+  if (!get_bytes(env, args[index], name, result)) return false;
+  if (args.count <= index + 1) return true;
+  uint32_t start;
+  uint32_t end;
+  if (!get_uint(env, args[index + 1], "start", &start) ||
+      !get_uint(env, args[index + 2], "end", &end)) {
+    return false;
+  }
+  if (start > end || end > result->size) {
+    return throw_out_of_range(env, "start and end", "in order and within the buffer");
+  }
+  result->data = static_cast<char*>(result->data) + start;
+  result->size = end - start;
   return true;
 }
 

@@ -68,11 +68,16 @@ constexpr Export kExports[] = {
 
 void export_faults(EnvState* state, napi_value exports) {
   state->define(exports, kExports);
-  Napi::Array names = Napi::Array::New(state->env(), sys::kCallCount);
+  napi_env env = state->env();
+  napi_value names = nullptr;
+  napi_create_array(env, &names);
   for (int i = 0; i < sys::kCallCount; i++) {
-    names.Set(static_cast<uint32_t>(i), sys::call_name(static_cast<sys::Call>(i)));
+    napi_value name = nullptr;
+    const char* text = sys::call_name(static_cast<sys::Call>(i));
+    napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &name);
+    napi_set_element(env, names, static_cast<uint32_t>(i), name);
   }
-  Napi::Object(state->env(), exports).Set("faultCalls", names);
+  napi_set_named_property(env, exports, "faultCalls", names);
 }
 
 }  // namespace millrace

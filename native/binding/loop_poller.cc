@@ -1,5 +1,8 @@
 #include "loop_poller.h"
 
+#include <poll.h>
+
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <cmath>
@@ -12,6 +15,10 @@ namespace {
 
 // Shared with POLL_FULL in src/poll/driver.ts.
 constexpr int64_t kPollFull = 0x40000000;
+
+// How long a blocking poll may overlook that its thread was told to stop, in
+// the one case in which nothing wakes it; see bounded_by_thread().
+constexpr int kPendingWaitMs = 50;
 
 // -1, or milliseconds rounded up: a wait that ends just before the deadline
 // would be followed by a busy one until it has come.
@@ -45,7 +52,7 @@ int64_t LoopPoller::poll(double timeout_ms) {
     if (PollThread::take_interrupted(entry_)) return -EINTR;
     timeout = 0;  // a signal is pending, which is an event
   }
-  if (timeout != 0 && options_.watch_thread) prepare_to_block();
+  if (timeout != 0 && options_.watch_thread) timeout = bounded_by_thread(timeout);
   bool full = false;
   int count = poller_->wait(events_, timeout, &full);
   if (count < 0) return count;
@@ -181,8 +188,18 @@ int LoopPoller::begin_waiting() {
   });
 }
 
-void LoopPoller::prepare_to_block() {
-  if (!watching_) watching_ = poller_->watch(uv_backend_fd(state_->loop())) >= 0;
+int LoopPoller::bounded_by_thread(int timeout) {
+  // worker.terminate() makes the thread's own loop ready, which ends the wait;
+  // back in JavaScript, V8 stops it.
+  const int loop_fd = uv_backend_fd(state_->loop());
+  if (!watching_) watching_ = poller_->watch(loop_fd) >= 0;
+  // But the call to stop goes through a handle that Node uses for other things
+  // too. If one of them is pending, libuv sends nothing for the second, and no
+  // edge follows. While anything is pending there, waits are short instead.
+  pollfd loop = {loop_fd, POLLIN, 0};
+  const bool is_pending = ::poll(&loop, 1, 0) != 0;
+  if (!is_pending && watching_) return timeout;
+  return timeout < 0 ? kPendingWaitMs : std::min(timeout, kPendingWaitMs);
 }
 
 int LoopPoller::append_signals(int count, bool* full) {

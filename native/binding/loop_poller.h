@@ -73,7 +73,7 @@ class LoopPoller final : public WakeTarget {
   int join_poll_thread();
   int open_uv_poll();
   int begin_waiting();
-  void prepare_to_block();
+  int bounded_by_thread(int timeout);
   bool has_news() const { return entry_ != nullptr && PollThread::has_news(entry_); }
   int append_signals(int count, bool* full);
   void ring();

@@ -4,7 +4,9 @@
 
 #include <sys/uio.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <climits>
 
 #include "addon.h"
 #include "args.h"
@@ -19,7 +21,7 @@ constexpr uint32_t kBuffersMax = 1024;
 // Shared with RECV_TRUNCATED in src/poll/driver.ts.
 constexpr int64_t kReceiveTruncated = 0x40000000;
 
-// What a system call says to a family it does not know.
+// False for a family the words do not know: -EAFNOSUPPORT, as the kernel says.
 bool read_address(const EnvState* state, Address* address) {
   return address_from_words(state->address(), address);
 }
@@ -56,20 +58,20 @@ napi_value tcp_connect_to_address(napi_env env, napi_callback_info info) {
 }
 
 napi_value read(napi_env env, napi_callback_info info) {
-  Arguments<2> args(env, info);
+  Arguments<4> args(env, info);
   int32_t fd;
   Bytes buffer;
-  if (!get_int(env, args[0], "handle", &fd) || !get_bytes(env, args[1], "buffer", &buffer)) {
+  if (!get_int(env, args[0], "handle", &fd) || !get_part(env, args, 1, "buffer", &buffer)) {
     return nullptr;
   }
   return make_number(env, socket_read(fd, buffer.data, buffer.size));
 }
 
 napi_value write(napi_env env, napi_callback_info info) {
-  Arguments<2> args(env, info);
+  Arguments<4> args(env, info);
   int32_t fd;
   Bytes buffer;
-  if (!get_int(env, args[0], "handle", &fd) || !get_bytes(env, args[1], "buffer", &buffer)) {
+  if (!get_int(env, args[0], "handle", &fd) || !get_part(env, args, 1, "buffer", &buffer)) {
     return nullptr;
   }
   return make_number(env, socket_write(fd, buffer.data, buffer.size));

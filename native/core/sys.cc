@@ -220,7 +220,7 @@ int connect(int fd, const sockaddr* address, socklen_t length) {
   if (fault != 0 && fault != EINTR) return -fault;
   const int result = ::connect(fd, address, length);
   if (result == 0 && fault == 0) return 0;
-  const int error = result < 0 ? errno : fault;
+  const int error = fault != 0 ? fault : errno;
   return error == EINTR ? -EINPROGRESS : -error;
 }
 

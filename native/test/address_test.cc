@@ -1,3 +1,4 @@
+// The eight words of address.h against what the system's own functions make.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <string.h>

@@ -1,15 +1,18 @@
 // The poll thread: one-shot wake-ups, lifetimes, signals and interruptions.
 #include "../core/poll_thread.h"
 
+#include <dirent.h>
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <condition_variable>
+#include <fstream>
 #include <mutex>
+#include <random>
+#include <string>
 #include <thread>
 
 #include "check.h"
@@ -73,16 +76,35 @@ struct Loop {
   PollThread::Entry* entry;
 };
 
-int threads_named(const char* name) {
-  const std::string command =
-      "grep -lx " + std::string(name) + " /proc/" + std::to_string(getpid()) + "/task/*/comm";
-  FILE* const pipe = popen(command.c_str(), "r");
-  int lines = 0;
-  char line[256];
-  while (fgets(line, sizeof(line), pipe) != nullptr) lines++;
-  pclose(pipe);
-  return lines;
+std::string task_file(const std::string& id, const char* name) {
+  return "/proc/self/task/" + id + "/" + name;
 }
+
+// The thread ids of this process's poll threads.
+std::vector<std::string> poll_threads() {
+  std::vector<std::string> ids;
+  DIR* const tasks = opendir("/proc/self/task");
+  while (const dirent* const task = readdir(tasks)) {
+    std::string name;
+    std::getline(std::ifstream(task_file(task->d_name, "comm")), name);
+    if (name == "millrace-poll") ids.push_back(task->d_name);
+  }
+  closedir(tasks);
+  return ids;
+}
+
+// A number from the kernel's status of a thread.
+uint64_t thread_status(const std::string& id, const std::string& field, int base) {
+  std::ifstream status(task_file(id, "status"));
+  std::string line;
+  while (std::getline(status, line)) {
+    if (line.rfind(field, 0) == 0) return std::stoull(line.substr(field.size()), nullptr, base);
+  }
+  return 0;
+}
+
+// The mask of signals that a thread blocks.
+uint64_t blocked_signals(const std::string& id) { return thread_status(id, "SigBlk:", 16); }
 
 }  // namespace
 
@@ -141,6 +163,24 @@ TEST(an_armed_loop_is_woken_by_its_deadline_and_by_wake) {
     CHECK(loop.target.wait());
     loop.poller.wait(0);
   }
+}
+
+TEST(an_idle_loop_costs_no_wake_ups) {
+  const Lease lease;
+  Loop loop;
+  SocketPair pair;
+  loop.poller->add(pair.a.get(), {1, 1}, kReadable, kLevel);
+  loop.poller->set_deadline(sys::monotonic_ns() + 3600 * int64_t{1000000000});
+  loop.poller.wait(0);
+  loop.arm();
+  REQUIRE(eventually([] { return poll_threads().size() == 1; }));
+  const std::string id = poll_threads()[0];
+  sleep_ms(20);
+  const uint64_t sleeps = thread_status(id, "voluntary_ctxt_switches:", 10);
+  CHECK(sleeps > 0);
+  sleep_ms(100);
+  CHECK_EQ(thread_status(id, "voluntary_ctxt_switches:", 10), sleeps);
+  CHECK_EQ(loop.target.wakes(), 0);
 }
 
 TEST(changes_to_an_armed_poller_reach_the_sleeping_thread) {
@@ -245,6 +285,55 @@ TEST(detach_while_events_pour_in_leaves_nothing_behind) {
   CHECK(wakes >= kRounds / 3);
 }
 
+TEST(detach_waits_for_the_call_that_is_under_way) {
+  struct Slow final : WakeTarget {
+    std::atomic<bool> inside{false};
+    void on_ready() override {
+      inside = true;
+      sleep_ms(20);
+      inside = false;
+    }
+  };
+  const Lease lease;
+  TestPoller poller;
+  Slow target;
+  int error = 0;
+  PollThread::Entry* const entry = PollThread::attach(poller.poller.get(), &target, &error);
+  poller->wake();
+  PollThread::arm(entry);
+  REQUIRE(eventually([&] { return target.inside.load(); }));
+  PollThread::detach(entry);
+  CHECK(!target.inside);
+}
+
+// Goal: no call begins once detach() has returned. Method: a poller that is
+// always ready is attached, armed and detached after a random few microseconds,
+// so that detach() falls into every moment of a wake-up.
+TEST(no_call_begins_after_detach) {
+  struct Watchful final : WakeTarget {
+    std::atomic<bool> detached{false};
+    void on_ready() override { CHECK(!detached); }
+  };
+  const Lease lease;
+  TestPoller poller;
+  poller->wake();
+  std::mt19937 random(20240608);
+  std::vector<std::unique_ptr<Watchful>> targets;
+  for (int round = 0; round < 20000; round++) {
+    targets.push_back(std::make_unique<Watchful>());
+    int error = 0;
+    PollThread::Entry* const entry =
+        PollThread::attach(poller.poller.get(), targets.back().get(), &error);
+    REQUIRE(entry != nullptr);
+    PollThread::arm(entry);
+    const int64_t end_ns = sys::monotonic_ns() + random() % 30000;
+    while (sys::monotonic_ns() < end_ns) {
+    }
+    PollThread::detach(entry);
+    targets.back()->detached = true;
+  }
+}
+
 TEST(loops_come_and_go_on_many_threads) {
   std::vector<std::thread> threads;
   for (int t = 0; t < 8; t++) {
@@ -263,14 +352,14 @@ TEST(loops_come_and_go_on_many_threads) {
 TEST(the_thread_lives_from_the_first_attach_to_the_last_release) {
   for (int i = 0; i < 100; i++) {
     const Lease first;
-    if (i == 0) CHECK_EQ(threads_named("millrace-poll"), 0);
+    if (i == 0) CHECK(poll_threads().empty());
     const Lease second;
     Loop loop;
     loop.poller->wake();
     CHECK(loop.sleep());
-    if (i == 0) CHECK_EQ(threads_named("millrace-poll"), 1);
+    if (i == 0) CHECK(eventually([] { return poll_threads().size() == 1; }));
   }
-  CHECK_EQ(threads_named("millrace-poll"), 0);
+  CHECK(eventually([] { return poll_threads().empty(); }));
 }
 
 TEST(a_thread_that_does_not_answer_is_given_up_after_100_ms) {
@@ -297,10 +386,22 @@ TEST(a_thread_that_does_not_answer_is_given_up_after_100_ms) {
   CHECK(sys::monotonic_ns() - start_ns < 1000 * int64_t{1000000});
   target.state = 2;
   PollThread::detach(entry);
-  CHECK(eventually([] { return threads_named("millrace-poll") == 0; }));
+  CHECK(eventually([] { return poll_threads().empty(); }));
 }
 
 // Signals.
+
+TEST(the_thread_runs_no_signal_handlers) {
+  const Lease lease;
+  Loop loop;
+  // It takes its name itself, some time after it was started.
+  REQUIRE(eventually([] { return poll_threads().size() == 1; }));
+  const uint64_t blocked = blocked_signals(poll_threads()[0]);
+  for (const int number : {SIGHUP, SIGINT, SIGUSR1, SIGTERM, SIGCHLD, SIGRTMIN, SIGRTMAX}) {
+    CHECK(blocked & uint64_t{1} << (number - 1));
+  }
+  CHECK_EQ(blocked_signals(std::to_string(getpid())), 0u);
+}
 
 TEST(a_signal_reaches_every_subscriber_and_nobody_else) {
   const Lease lease;
@@ -363,6 +464,29 @@ TEST(no_kind_of_signal_is_lost_in_a_flood) {
       }
       return taken == wanted;
     }));
+  }
+}
+
+// The second signal falls into every moment of the first one's delivery.
+TEST(a_signal_that_arrives_while_another_is_delivered_is_not_lost) {
+  const Lease lease;
+  Loop loop;
+  PollThread::subscribe(loop.entry, SIGUSR1);
+  PollThread::subscribe(loop.entry, SIGUSR2);
+  std::mt19937 random(20240609);
+  for (int round = 0; round < 5000; round++) {
+    raise(SIGUSR1);
+    const int64_t end_ns = sys::monotonic_ns() + random() % 30000;
+    while (sys::monotonic_ns() < end_ns) {
+    }
+    raise(SIGUSR2);
+    int sum = 0;
+    const int64_t lost_ns = sys::monotonic_ns() + 5 * int64_t{1000000000};
+    while (sum != SIGUSR1 + SIGUSR2 && sys::monotonic_ns() < lost_ns) {
+      sum += PollThread::take_signal(loop.entry);
+      std::this_thread::yield();
+    }
+    REQUIRE(sum == SIGUSR1 + SIGUSR2);
   }
 }
 
@@ -438,13 +562,16 @@ TEST(a_handler_that_was_installed_over_ours_is_left_alone) {
 }
 
 TEST(the_handler_leaves_errno_alone) {
+  signal(SIGUSR1, [](int) { errno = ENOTTY; });
   const Lease lease;
-  Loop loop;
-  CHECK_EQ(PollThread::subscribe(loop.entry, SIGUSR1), 0);
-  sys::inject_fault(sys::Call::kWakerWrite, 1, 1, EIO);
-  errno = 4321;
-  raise(SIGUSR1);
-  CHECK_EQ(errno, 4321);
+  {
+    Loop loop;
+    CHECK_EQ(PollThread::subscribe(loop.entry, SIGUSR1), 0);
+    errno = ENOENT;
+    raise(SIGUSR1);
+    CHECK_EQ(errno, ENOENT);
+  }
+  signal(SIGUSR1, SIG_DFL);
 }
 
 // Interruptions.

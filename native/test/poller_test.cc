@@ -249,26 +249,28 @@ TEST(errors_and_hang_ups_on_edge_are_reported_once) {
 }
 
 TEST(edge_hears_data_again_after_an_error_was_taken) {
-  TestPoller poller;
-  Descriptor closed(udp_bind(loopback(), {}));
-  const Address nobody = local_address(closed.get());
-  closed = Descriptor();
-  const Descriptor udp(udp_bind(loopback(), {}));
-  poller->add(udp.get(), {1, 1}, kReadable, kEdge);
-  // A connected socket hears of the port that nobody listens on.
-  udp_connect(udp.get(), nobody);
-  udp_send_to(udp.get(), "x", 1, nobody);
-  CHECK(poller.wait(1000) == 1 && (poller.events[0].bits & kError));
-  CHECK_EQ(socket_take_error(udp.get()), ECONNREFUSED);
-  CHECK_EQ(poller.wait(0), 0);
-  char buffer[8];
-  CHECK_EQ(socket_read(udp.get(), buffer, sizeof(buffer)), -EAGAIN);
-  poller->rearm(udp.get(), kReadable);
-  CHECK_EQ(poller.wait(0), 0);
-  const int peer = udp_bind(nobody, {});
-  udp_send_to(peer, "y", 1, local_address(udp.get()));
-  CHECK(poller.wait(1000) == 1 && (poller.events[0].bits & kReadable));
-  close_descriptor(peer);
+  for (const bool reads_too : {true, false}) {
+    TestPoller poller;
+    Descriptor peer(udp_bind(loopback(), {}));
+    const Address address = local_address(peer.get());
+    peer = Descriptor();
+    const Descriptor udp(udp_bind(loopback(), {}));
+    poller->add(udp.get(), {1, 1}, kReadable, kEdge);
+    // A connected socket hears of the port that nobody listens on.
+    udp_connect(udp.get(), address);
+    udp_send_to(udp.get(), "x", 1, address);
+    CHECK(poller.wait(1000) == 1 && (poller.events[0].bits & kError));
+    CHECK_EQ(socket_take_error(udp.get()), ECONNREFUSED);
+    if (reads_too) {
+      char buffer[8];
+      CHECK_EQ(socket_read(udp.get(), buffer, sizeof(buffer)), -EAGAIN);
+      poller->rearm(udp.get(), kReadable);
+    }
+    CHECK_EQ(poller.wait(0), 0);
+    peer = Descriptor(udp_bind(address, {}));
+    udp_send_to(peer.get(), "y", 1, local_address(udp.get()));
+    CHECK(poller.wait(1000) == 1 && (poller.events[0].bits & kReadable));
+  }
 }
 
 TEST(full_is_reported_when_every_slot_was_taken) {

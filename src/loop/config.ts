@@ -14,7 +14,7 @@ import {
   TIMER_CAPACITY_MAX,
   TIMER_WHEEL_SIZE_MAX,
 } from '../limits.js';
-import { currentDriver } from '../poll/current-driver.js';
+import { currentDriver, requireDriver } from '../poll/current-driver.js';
 import type { Driver, PollerMode } from '../poll/driver.js';
 import { requireInteger, requireOptions, requirePeriod } from '../validate.js';
 
@@ -97,13 +97,6 @@ export function resolveConfig(config: EventLoopConfig | undefined): ResolvedConf
   if (!POLLER_MODES.includes(resolved.poller)) {
     throw invalidValue('poller', "'thread' or 'inline'", resolved.poller);
   }
-  requireDriver(resolved.driver);
+  requireDriver('driver', resolved.driver);
   return resolved;
-}
-
-function requireDriver(driver: unknown): void {
-  const { openPoller, now } = (driver ?? {}) as Partial<Driver>;
-  if (typeof openPoller !== 'function' || typeof now !== 'function') {
-    throw invalidType('driver', 'a Driver', driver);
-  }
 }

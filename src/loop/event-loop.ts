@@ -126,7 +126,8 @@ export class EventLoop<M = unknown, T = unknown> {
   runSync(handler: Handler<M, T>): void {
     this.#begin(handler, State.BLOCKING);
     try {
-      do this.#tick(handler, FOREVER);
+      // Asked before the run, it must not wait for something to happen first.
+      do this.#tick(handler, this.#shutdownAsked ? 0 : FOREVER);
       while (!this.#shutdownAsked && !this.closed);
       this.#shutdownAsked = false;
     } finally {
@@ -337,7 +338,7 @@ export class EventLoop<M = unknown, T = unknown> {
     if (this.#wheel.size >= this.#config.timerCapacity) throw this.#timerOverflow();
     const deadlineMs = this.#driver.now() + delayMs;
     const timeout = new Timeout(this.#wheel, payload, deadlineMs, periodMs);
-    this.#wheel.arm(timeout, this.#ticker.tickNumber);
+    this.#wheel.arm(timeout);
     if (!this.#inTick) this.#ticker.noteTimeout(deadlineMs);
     return timeout;
   }
@@ -349,18 +350,18 @@ export class EventLoop<M = unknown, T = unknown> {
     this.#ticker.wakeUp();
     try {
       this.#tick(run.handler, 0);
+      if (!this.#shutdownAsked && !this.closed) {
+        if (this.#ticker.isBusy) return Turn.MORE;
+        this.#ticker.sleep();
+        return Turn.IDLE;
+      }
     } catch (error) {
       this.#endRun(error);
       return Turn.STOP;
     }
-    if (this.#shutdownAsked || this.closed) {
-      this.#shutdownAsked = false;
-      this.#endRun();
-      return Turn.STOP;
-    }
-    if (this.#ticker.isBusy) return Turn.MORE;
-    this.#ticker.sleep();
-    return Turn.IDLE;
+    this.#shutdownAsked = false;
+    this.#endRun();
+    return Turn.STOP;
   }
 
   #tick(handler: Handler<M, T>, timeoutMs: number): void {
@@ -412,7 +413,8 @@ export class EventLoop<M = unknown, T = unknown> {
     const { timerCapacity } = this.#config;
     return new MillraceError(
       'ERR_TIMER_OVERFLOW',
-      `${timerCapacity} timeouts are pending, as many as timerCapacity allows; clear some or raise it`,
+      `${timerCapacity} timeouts are pending, as many as timerCapacity allows; ` +
+        'clear some, or raise timerCapacity',
     );
   }
 }

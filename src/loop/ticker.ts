@@ -81,6 +81,9 @@ export class Ticker<M, T> {
   #samplePolled = false;
   #fullPolls = 0;
 
+  /** Timeouts from this one on were armed in this tick, and fire in a later one (rule T5). */
+  #tickSequence = 0;
+
   /** The deadline that the poller has. */
   #armedMs = Infinity;
 
@@ -105,6 +108,7 @@ export class Ticker<M, T> {
   take(handler: Handler<M, T>, timeoutMs: number): void {
     if (this.#phase === Phase.BEGIN) {
       this.#counters.ticks += 1;
+      this.#tickSequence = this.#wheel.sequence;
       this.#claim();
       this.#sample();
       const interrupted = this.#poll(timeoutMs);
@@ -150,12 +154,9 @@ export class Ticker<M, T> {
 
   /** A timeout was armed; one that is due before the sleep ends must cut it short. */
   noteTimeout(deadlineMs: number): void {
-    if (this.#inbox.sleeping && deadlineMs < this.#armedMs) this.#armDeadline();
-  }
-
-  /** The number of the present or last tick. */
-  get tickNumber(): number {
-    return this.#counters.ticks;
+    if (!this.#inbox.sleeping || deadlineMs >= this.#armedMs) return;
+    // If the system refuses, the loop takes a turn, and finds out in sleep().
+    if (this.#tryDeadline(this.#nextMs) < 0) this.#poller.wake();
   }
 
   /** Drops what this tick would still deliver: the loop is being closed. */
@@ -296,7 +297,7 @@ export class Ticker<M, T> {
   #timers(handler: Handler<M, T>): void {
     if (this.#isSampleSettled) {
       this.#sampleHeld = false;
-      this.#wheel.collect(this.#sampleMs, this.tickNumber);
+      this.#wheel.collect(this.#sampleMs, this.#tickSequence);
     }
     for (let due = this.#wheel.takeDue(); due !== null; due = this.#wheel.takeDue()) {
       this.#fire(handler, due);
@@ -314,11 +315,8 @@ export class Ticker<M, T> {
     const dueMs = timeout.deadlineMs;
     const lateMs = nowMs - dueMs;
     let missed = 0;
-    if (timeout.periodMs > 0) {
-      // Armed again before the callback, so that it can clear the interval.
-      missed = timeout.advance(nowMs);
-      this.#wheel.arm(timeout, this.tickNumber);
-    }
+    // Armed again before the callback, so that it can clear the interval.
+    if (timeout.grid !== null) missed = this.#wheel.rearm(timeout, timeout.grid, nowMs);
     this.#counters.timers += 1;
     recordLateness(this.#counters, lateMs);
     handler.timeout?.(this.#loop, timeout.payload as T, { dueMs, lateMs, missed });
@@ -335,7 +333,14 @@ export class Ticker<M, T> {
   #armDeadline(): void {
     const nextMs = this.#nextMs;
     if (nextMs === this.#armedMs) return;
-    this.#armedMs = nextMs;
-    this.#poller.setDeadline(nextMs);
+    const result = this.#tryDeadline(nextMs);
+    // To sleep without it would be to lose a timeout.
+    if (result < 0) throw systemError(result, 'setDeadline');
+  }
+
+  #tryDeadline(timeMs: number): number {
+    const result = this.#poller.setDeadline(timeMs);
+    if (result >= 0) this.#armedMs = timeMs;
+    return result;
   }
 }

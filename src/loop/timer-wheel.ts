@@ -21,46 +21,34 @@
 const NOWHERE = -1;
 const DUE = -2;
 
+/** The deadlines of an interval: whole periods after the first. */
+interface Grid {
+  readonly originMs: number;
+  readonly periodMs: number;
+}
+
 /**
  * A pending timeout, as `timeout()` and `interval()` return it, for
  * `clearTimeout()`. Nothing in it is for users.
  */
 export class Timeout {
   /** @internal */ readonly wheel: TimerWheel;
-  /** @internal */ payload: unknown;
+  /** @internal */ readonly payload: unknown;
   /** @internal */ deadlineMs: number;
-  /** @internal 0 for one-shot timeouts. */
-  readonly periodMs: number;
-  /** @internal The deadlines of an interval are whole periods from here. */
-  readonly originMs: number;
-  /** @internal Orders equal deadlines as they were armed. */
+  /** @internal Null for one-shot timeouts, to keep them small. */
+  readonly grid: Grid | null;
+  /** @internal Orders timeouts as they were armed. */
   sequence = 0;
-  /** @internal The tick in which it was armed: it never fires in the same. */
-  tick = 0;
   /** @internal */ place = NOWHERE;
   /** @internal */ next: Timeout | null = null;
   /** @internal */ previous: Timeout | null = null;
 
-  /** @internal */
+  /** @internal `periodMs` is 0 for one-shot timeouts. */
   constructor(wheel: TimerWheel, payload: unknown, deadlineMs: number, periodMs: number) {
     this.wheel = wheel;
     this.payload = payload;
     this.deadlineMs = deadlineMs;
-    this.periodMs = periodMs;
-    this.originMs = deadlineMs;
-  }
-
-  /**
-   * Moves an interval to its first deadline after `nowMs`, on the grid on
-   * which it began. Returns how many deadlines are skipped.
-   *
-   * @internal
-   */
-  advance(nowMs: number): number {
-    const missed = Math.floor((nowMs - this.deadlineMs) / this.periodMs);
-    const periods = Math.round((this.deadlineMs - this.originMs) / this.periodMs) + missed + 1;
-    this.deadlineMs = this.originMs + periods * this.periodMs;
-    return missed;
+    this.grid = periodMs === 0 ? null : { originMs: deadlineMs, periodMs };
   }
 }
 
@@ -109,12 +97,15 @@ export class TimerWheel {
     return this.#boundMs;
   }
 
-  /** Adds a timeout, armed in this tick. */
-  arm(timeout: Timeout, tick: number): void {
+  /** The sequence number of the timeout to be armed next. */
+  get sequence(): number {
+    return this.#sequence;
+  }
+
+  arm(timeout: Timeout): void {
     const { deadlineMs } = timeout;
     const slot = (deadlineMs / this.#slotMs) & this.#mask;
     const head = this.#lists[slot];
-    timeout.tick = tick;
     timeout.sequence = this.#sequence++;
     timeout.place = slot;
     timeout.previous = null;
@@ -137,15 +128,28 @@ export class TimerWheel {
   }
 
   /**
-   * Takes out all that are due at `nowMs` and were armed in an earlier tick,
-   * for {@link takeDue}. Constant time when nothing is due.
+   * Moves a fired interval to its first deadline after `nowMs` and arms it
+   * again. Returns how many deadlines are skipped.
    */
-  collect(nowMs: number, tick: number): void {
+  rearm(timeout: Timeout, grid: Grid, nowMs: number): number {
+    const { originMs, periodMs } = grid;
+    const missed = Math.floor((nowMs - timeout.deadlineMs) / periodMs);
+    const periods = Math.round((timeout.deadlineMs - originMs) / periodMs) + missed + 1;
+    timeout.deadlineMs = originMs + periods * periodMs;
+    this.arm(timeout);
+    return missed;
+  }
+
+  /**
+   * Takes out all that are due at `nowMs` and were armed before that sequence
+   * number, for {@link takeDue}. Constant time when nothing is due.
+   */
+  collect(nowMs: number, sequence: number): void {
     if (nowMs < this.#boundMs) return;
     this.#dropTaken();
     let boundMs = Infinity;
     for (let slot = 0; slot <= this.#mask; slot++) {
-      if (this.#bounds[slot] <= nowMs) this.#collectSlot(slot, nowMs, tick);
+      if (this.#bounds[slot] <= nowMs) this.#collectSlot(slot, nowMs, sequence);
       if (this.#bounds[slot] < boundMs) boundMs = this.#bounds[slot]!;
     }
     this.#boundMs = boundMs;
@@ -180,12 +184,12 @@ export class TimerWheel {
     this.#boundMs = Infinity;
   }
 
-  #collectSlot(slot: number, nowMs: number, tick: number): void {
+  #collectSlot(slot: number, nowMs: number, sequence: number): void {
     let boundMs = Infinity;
     let timeout = this.#lists[slot];
     while (timeout !== null) {
       const { next } = timeout;
-      if (timeout.deadlineMs <= nowMs && timeout.tick < tick) {
+      if (timeout.deadlineMs <= nowMs && timeout.sequence < sequence) {
         this.#unlink(timeout);
         timeout.place = DUE;
         this.#due.push(timeout);

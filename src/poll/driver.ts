@@ -131,8 +131,10 @@ export interface SocketIo {
   /** Begins to connect to {@link address}. */
   tcpConnect(): number;
 
-  read(handle: Handle, buffer: Uint8Array): number;
-  write(handle: Handle, buffer: Uint8Array): number;
+  /** Into `buffer`, or the part of it from `start` to `end`; both or neither is given. */
+  read(handle: Handle, buffer: Uint8Array, start?: number, end?: number): number;
+  /** As {@link read}. */
+  write(handle: Handle, buffer: Uint8Array, start?: number, end?: number): number;
   writev(handle: Handle, buffers: readonly Uint8Array[]): number;
   shutdown(handle: Handle, how: number): number;
   /** Takes SO_ERROR: 0 or a positive errno; `-errno` if it cannot be read. */

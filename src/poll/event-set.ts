@@ -1,4 +1,4 @@
-import { invalidType } from '../errors.js';
+import { illegalConstructor, invalidType } from '../errors.js';
 import { Interest } from './interest.js';
 
 /** What happened to a source, merged over one poll. Immutable and shared: never allocated. */
@@ -11,6 +11,7 @@ export class EventSet {
   );
 
   private constructor(bits: number) {
+    if (typeof bits !== 'number') throw illegalConstructor('EventSet', 'the loop');
     this.bits = bits;
   }
 
@@ -48,7 +49,7 @@ export class EventSet {
     return names.join(' | ') || '(empty)';
   }
 
-  /** The set of these flags. */
+  /** @internal The set of these flags. */
   static of(bits: number): EventSet {
     return EventSet.#sets[bits & Interest.ALL];
   }

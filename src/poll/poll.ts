@@ -6,7 +6,7 @@ import { constants } from 'node:os';
 import { MillraceError, outOfRange, systemError } from '../errors.js';
 import { DEFAULT_EVENTS_CAPACITY, EVENTS_CAPACITY_MAX } from '../limits.js';
 import { requireDuration, requireInteger, requireOptions } from '../validate.js';
-import { currentDriver } from './current-driver.js';
+import { currentDriver, requireDriver } from './current-driver.js';
 import { type Driver, EVENT_WORDS, POLL_FULL, type Poller } from './driver.js';
 import { EventSet } from './event-set.js';
 import { Interest } from './interest.js';
@@ -51,7 +51,7 @@ export class Poll {
       options.eventsCapacity ?? DEFAULT_EVENTS_CAPACITY,
       { min: 1, max: EVENTS_CAPACITY_MAX },
     );
-    this.#driver = options.driver ?? currentDriver();
+    this.#driver = requireDriver('driver', options.driver ?? currentDriver());
     this.#poller = this.#driver.openPoller({ eventsCapacity, mode: 'inline', turnBudgetMs: 0 });
     this.#registry = new Registry(this.#poller, this.#driver);
   }

@@ -1,3 +1,4 @@
+import { illegalConstructor } from '../errors.js';
 import { Interest } from './interest.js';
 
 /** Why `readable()` is called. A hint: `read()` tells the truth. Immutable and shared. */
@@ -14,12 +15,13 @@ export class ReadHint {
   );
 
   private constructor(bits: number) {
+    if (typeof bits !== 'number') throw illegalConstructor('ReadHint', 'the loop');
     this.isData = (bits & Interest.READABLE) !== 0;
     this.isHup = (bits & Interest.HUP) !== 0;
     this.isError = (bits & Interest.ERROR) !== 0;
   }
 
-  /** The hint in these flags of {@link Interest}. */
+  /** @internal The hint in these flags of {@link Interest}. */
   static of(bits: number): ReadHint {
     return ReadHint.#hints[bits & Interest.ALL];
   }

@@ -7,6 +7,7 @@
  */
 import { constants } from 'node:os';
 import { type Endpoint, illegalConstructor, MillraceError, systemError } from '../errors.js';
+import { requirePart } from '../validate.js';
 import type { Driver, Handle, SocketIo } from './driver.js';
 import { Interest } from './interest.js';
 import type { Registration } from './registry.js';
@@ -31,7 +32,8 @@ export abstract class Source {
 
   /** @internal */
   constructor(driver: Driver, handle: Handle) {
-    if (typeof handle !== 'number') throw illegalConstructor(new.target.name, ORIGINS);
+    if (typeof handle !== 'number' || driver?.io === undefined)
+      throw illegalConstructor(new.target.name, ORIGINS);
     this.driver = driver;
     this.io = driver.io;
     this.handle = handle;
@@ -60,6 +62,20 @@ export abstract class Source {
   /** @internal Tells a source from an object that merely looks like one. */
   static isSource(value: unknown): value is Source {
     return typeof value === 'object' && value !== null && #brand in value;
+  }
+
+  /** @internal */
+  protected readPart(buffer: Uint8Array, start?: number, end?: number): number {
+    if (start === undefined && end === undefined) return this.io.read(this.handle, buffer);
+    const part = requirePart(buffer, start, end);
+    return this.io.read(this.handle, buffer, part.start, part.end);
+  }
+
+  /** @internal */
+  protected writePart(buffer: Uint8Array, start?: number, end?: number): number {
+    if (start === undefined && end === undefined) return this.io.write(this.handle, buffer);
+    const part = requirePart(buffer, start, end);
+    return this.io.write(this.handle, buffer, part.start, part.end);
   }
 
   /**

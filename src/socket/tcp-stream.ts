@@ -34,33 +34,33 @@ export class TcpStream extends Source {
   }
 
   /**
-   * Reads what is there into `buffer`. Returns the number of bytes; null if
-   * nothing is there yet; 0 at the end of the stream.
+   * Reads what is there into `buffer`, or into its part from `start` to `end`.
+   * Returns the number of bytes; null if nothing is there yet; 0 at the end of
+   * the stream.
    *
-   * @param buffer at least one byte long, since 0 means the end
+   * @param buffer with room for at least one byte, since 0 means the end
    * @throws a system error (ECONNRESET ...); ERR_SOURCE_CLOSED; TypeError
-   * ERR_INVALID_ARG_TYPE; RangeError ERR_OUT_OF_RANGE for an empty buffer
+   * ERR_INVALID_ARG_TYPE; RangeError ERR_OUT_OF_RANGE, also for no room
    */
-  read(buffer: Uint8Array): number | null {
-    const result = this.io.read(this.handle, buffer);
+  read(buffer: Uint8Array, start?: number, end?: number): number | null {
+    const result = this.readPart(buffer, start, end);
     if (result > 0) return result;
     if (result < 0) return this.refused(result, 'read', Interest.READABLE);
-    if (buffer.length === 0) {
-      throw outOfRange('buffer.length', 'at least 1 (0 bytes read mean the end)', 0);
-    }
+    const room = (end ?? buffer.length) - (start ?? 0);
+    if (room === 0) throw outOfRange('room in buffer', 'at least 1 byte (0 means the end)', 0);
     return 0;
   }
 
   /**
-   * Writes as much of `buffer` as the system takes. Returns the number of
-   * bytes, which may be less than the length; null if it takes nothing now.
-   * Never raises SIGPIPE.
+   * Writes as much of `buffer`, or of its part from `start` to `end`, as the
+   * system takes. Returns the number of bytes, which may be less than there
+   * are; null if it takes nothing now. Never raises SIGPIPE.
    *
    * @throws a system error (EPIPE, ECONNRESET ...); ERR_SOURCE_CLOSED;
-   * TypeError ERR_INVALID_ARG_TYPE
+   * TypeError ERR_INVALID_ARG_TYPE; RangeError ERR_OUT_OF_RANGE
    */
-  write(buffer: Uint8Array): number | null {
-    const result = this.io.write(this.handle, buffer);
+  write(buffer: Uint8Array, start?: number, end?: number): number | null {
+    const result = this.writePart(buffer, start, end);
     return result >= 0 ? result : this.refused(result, 'write', Interest.WRITABLE);
   }
 

@@ -111,16 +111,17 @@ export class UdpSocket extends Source {
 
   /**
    * Receives one datagram of the connected peer; null when none waits. The
-   * size may be 0. What does not fit into `buffer` is lost.
+   * size may be 0. What does not fit into `buffer`, or into its part from
+   * `start` to `end`, is lost.
    */
-  recv(buffer: Uint8Array): number | null {
-    const result = this.io.read(this.handle, buffer);
+  recv(buffer: Uint8Array, start?: number, end?: number): number | null {
+    const result = this.readPart(buffer, start, end);
     return result >= 0 ? result : this.refused(result, 'recv', Interest.READABLE);
   }
 
-  /** Sends one datagram to the connected peer. */
-  send(buffer: Uint8Array): number | null {
-    const result = this.io.write(this.handle, buffer);
+  /** Sends `buffer`, or its part from `start` to `end`, as one datagram to the connected peer. */
+  send(buffer: Uint8Array, start?: number, end?: number): number | null {
+    const result = this.writePart(buffer, start, end);
     return result >= 0 ? result : this.refused(result, 'send', Interest.WRITABLE);
   }
 

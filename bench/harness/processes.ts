@@ -1,0 +1,100 @@
+/**
+ * Contenders as processes of their own, spoken to in lines.
+ *
+ * All of them, C or JavaScript, follow one convention: they answer on standard
+ * output, and end when their standard input does. So nothing outlives a bench
+ * run, however that ends, and nothing is ever killed in the normal course.
+ */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+
+/** How long a process may take to end by itself after its input has ended. */
+const STOP_TIMEOUT_MS = 3000;
+
+export class LineProcess {
+  readonly name: string;
+  readonly #child: ChildProcess;
+  readonly #exited: Promise<unknown>;
+  /** Lines that nobody has asked for yet. */
+  readonly #lines: string[] = [];
+  #waiting: ((line: string | null) => void) | null = null;
+  #outputEnded = false;
+
+  /** `command` is the program, then its arguments. */
+  constructor(name: string, command: readonly string[]) {
+    const [program = '', ...args] = command;
+    this.name = name;
+    this.#child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.#exited = once(this.#child, 'exit').catch((error: Error) => {
+      console.error(`${name}: ${error.message}`);
+      this.#settle(null);
+    });
+    // A process that has died is noticed by its output ending, not by EPIPE.
+    this.#child.stdin?.on('error', () => {});
+    const output = this.#child.stdout;
+    if (output === null) throw new Error(`${name} has no standard output`);
+    createInterface({ input: output })
+      .on('line', (line) => this.#settle(line))
+      .on('close', () => {
+        this.#outputEnded = true;
+        if (this.#waiting !== null) this.#settle(null);
+      });
+  }
+
+  get pid(): number {
+    const { pid } = this.#child;
+    if (pid === undefined) throw new Error(`${this.name} could not be started`);
+    return pid;
+  }
+
+  writeLine(line: string): void {
+    this.#child.stdin?.write(`${line}\n`);
+  }
+
+  /** The next line of output; rejects if the process ends or is silent for `timeoutMs`. */
+  async readLine(timeoutMs: number): Promise<string> {
+    const ready = this.#lines.shift();
+    if (ready !== undefined) return ready;
+    if (this.#outputEnded) throw new Error(`${this.name} has ended without an answer`);
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#waiting = null;
+        reject(new Error(`${this.name} did not answer within ${timeoutMs} ms`));
+      }, timeoutMs);
+      this.#waiting = (line) => {
+        clearTimeout(timer);
+        if (line === null) reject(new Error(`${this.name} has ended without an answer`));
+        else resolve(line);
+      };
+    });
+  }
+
+  /** Ends the input and waits for the process to end; idempotent. */
+  async stop(): Promise<void> {
+    this.#child.stdin?.end();
+    const timer = setTimeout(() => {
+      console.error(`${this.name} did not end with its input and was killed`);
+      this.#child.kill('SIGKILL');
+    }, STOP_TIMEOUT_MS);
+    await this.#exited;
+    clearTimeout(timer);
+  }
+
+  #settle(line: string | null): void {
+    const waiting = this.#waiting;
+    this.#waiting = null;
+    if (waiting !== null) waiting(line);
+    else if (line !== null) this.#lines.push(line);
+  }
+}
+
+/** The command bound to one processor, or as it is when `cpu` is null. */
+export function pinned(command: readonly string[], cpu: number | null): readonly string[] {
+  // taskset replaces itself by the program, so the process id stays the program's.
+  return cpu === null ? command : ['taskset', '--cpu-list', String(cpu), ...command];
+}
+
+export function hasTaskset(): boolean {
+  return spawnSync('taskset', ['--version'], { stdio: 'ignore' }).status === 0;
+}

@@ -1,0 +1,109 @@
+/**
+ * TCP echo on Millrace, with the policy of `native/echo_server.c`: accept until
+ * would-block; one read per event into one shared buffer; write at once; keep
+ * what the kernel did not take and stop reading until that is gone.
+ *
+ * One read per event, not until `null`: registrations are level-triggered, so
+ * what is left is reported again, and the usual case saves a system call.
+ *
+ *   node echo-millrace.js thread|inline
+ */
+import { EventLoop, Handler, Interest, TcpListener, type TcpStream, type Token } from 'millrace';
+import { endWithInput, LISTEN_BACKLOG, reportPort } from './lifetime.js';
+
+const BUFFER_BYTES = 64 * 1024;
+
+interface Connection {
+  readonly stream: TcpStream;
+  /** Bytes that the kernel has not taken yet; null while reading. */
+  pending: Uint8Array | null;
+}
+
+class EchoServer extends Handler {
+  readonly #listener: TcpListener;
+  readonly #listenerToken: Token;
+  readonly #connections = new Map<Token, Connection>();
+  readonly #buffer = new Uint8Array(BUFFER_BYTES);
+
+  constructor(loop: EventLoop, listener: TcpListener) {
+    super();
+    this.#listener = listener;
+    this.#listenerToken = loop.nextToken();
+    loop.register(listener, this.#listenerToken);
+  }
+
+  override readable(loop: EventLoop, token: Token): void {
+    if (token === this.#listenerToken) {
+      this.#acceptAll(loop);
+      return;
+    }
+    const connection = this.#connections.get(token);
+    if (connection === undefined) return;
+    try {
+      this.#echo(loop, token, connection);
+    } catch {
+      this.#drop(token, connection);
+    }
+  }
+
+  override writable(loop: EventLoop, token: Token): void {
+    const connection = this.#connections.get(token);
+    if (connection === undefined || connection.pending === null) return;
+    try {
+      const written = connection.stream.write(connection.pending) ?? 0;
+      if (written < connection.pending.length) {
+        connection.pending = connection.pending.subarray(written);
+      } else {
+        connection.pending = null;
+        loop.reregister(connection.stream, token, Interest.READABLE);
+      }
+    } catch {
+      this.#drop(token, connection);
+    }
+  }
+
+  #acceptAll(loop: EventLoop): void {
+    for (;;) {
+      const stream = this.#listener.accept();
+      if (stream === null) return;
+      stream.setNoDelay(true);
+      const token = loop.nextToken();
+      this.#connections.set(token, { stream, pending: null });
+      loop.register(stream, token);
+    }
+  }
+
+  #echo(loop: EventLoop, token: Token, connection: Connection): void {
+    // While bytes are pending, only an error or a hang-up comes here.
+    if (connection.pending !== null) {
+      this.#drop(token, connection);
+      return;
+    }
+    const size = connection.stream.read(this.#buffer);
+    if (size === null) return;
+    if (size === 0) {
+      this.#drop(token, connection);
+      return;
+    }
+    const written = connection.stream.write(this.#buffer, 0, size) ?? 0;
+    if (written === size) return;
+    connection.pending = this.#buffer.slice(written, size);
+    loop.reregister(connection.stream, token, Interest.WRITABLE);
+  }
+
+  #drop(token: Token, connection: Connection): void {
+    this.#connections.delete(token);
+    connection.stream.close();
+  }
+}
+
+const poller = process.argv[2];
+if (poller !== 'thread' && poller !== 'inline') throw new Error('usage: thread|inline');
+
+const loop = new EventLoop({ poller });
+const listener = TcpListener.bind('127.0.0.1:0', { backlog: LISTEN_BACKLOG });
+const server = new EchoServer(loop, listener);
+endWithInput(() => loop.shutdown());
+reportPort(listener.localAddress.port);
+await loop.run(server);
+process.exit(0);
