@@ -39,6 +39,18 @@ export const DEFAULT_FULL_POLLS_MAX = 8;
 export const BUDGET_STRIDE_MAX = 8;
 
 /**
+ * A second poll after a batch of events is worth its system call if it finds
+ * something at least this often: a wake-up costs about eight times as much.
+ */
+export const FOLLOW_UP_YIELD_MIN = 1 / 8;
+
+/** How much the latest follow-up counts in the average. */
+export const FOLLOW_UP_WEIGHT = 1 / 8;
+
+/** Where follow-ups do not pay, one in so many is made all the same. */
+export const FOLLOW_UP_RETRY = 16;
+
+/**
  * A deadline that lies closer ahead than this counts as used up when a tick
  * begins, and is set again. Two readings of the system's clock, one by the
  * kernel and one by Node, differ by far less.

@@ -351,7 +351,7 @@ export class EventLoop<M = unknown, T = unknown> {
     try {
       this.#tick(run.handler, 0);
       if (!this.#shutdownAsked && !this.closed) {
-        if (this.#ticker.isBusy) return Turn.MORE;
+        if (this.#ticker.wantsMore()) return Turn.MORE;
         this.#ticker.sleep();
         return Turn.IDLE;
       }

@@ -28,6 +28,7 @@ import type { Registry } from '../poll/registry.js';
 import { Budget } from './budget.js';
 import type { ResolvedConfig } from './config.js';
 import type { EventLoop } from './event-loop.js';
+import { FollowUp } from './follow-up.js';
 import type { Handler } from './handler.js';
 import type { Inbox } from './inbox.js';
 import { type Counters, recordLateness } from './metrics.js';
@@ -87,6 +88,9 @@ export class Ticker<M, T> {
   /** The deadline that the poller has. */
   #armedMs = Infinity;
 
+  readonly #followUp = new FollowUp();
+  #isFollowUp = false;
+
   /** The latest sample. */
   nowMs = 0;
 
@@ -134,11 +138,13 @@ export class Ticker<M, T> {
   }
 
   /**
-   * Whether another tick would find something to do: a source that had an
-   * event may have more, and what the budget cut off is still there.
+   * Whether there is a reason for another tick at once: what is left over, or
+   * the fair chance that sources that had events have more.
    */
-  get isBusy(): boolean {
-    return this.#eventCount > 0 || this.#sampleHeld || this.#hasWork;
+  wantsMore(): boolean {
+    if (this.#sampleHeld || this.#hasWork || this.#hasEventsLeft) return true;
+    this.#isFollowUp = this.#eventCount > 0 && this.#followUp.isWorthwhile();
+    return this.#isFollowUp;
   }
 
   /** Goes to sleep: the poller, or a message, will ask for the next tick. */
@@ -224,6 +230,10 @@ export class Ticker<M, T> {
     }
     if (result < 0) throw systemError(result, 'poll');
     this.#eventCount = result & ~POLL_FULL;
+    if (this.#isFollowUp) {
+      this.#isFollowUp = false;
+      this.#followUp.note(this.#eventCount > 0);
+    }
     // A full batch proves nothing: the very event that would clear a timer
     // may be among those that did not fit.
     if ((result & POLL_FULL) === 0) {
