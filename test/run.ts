@@ -18,12 +18,20 @@ interface Suite {
   /** How the suite's output says what it counted. */
   passed: RegExp;
   failed: RegExp;
+  /** What a suite prints last, after which it must end by itself. */
+  ends?: RegExp;
 }
 
 interface Outcome {
   passed: number;
   failed: number;
 }
+
+/**
+ * Mocha runs without `--exit`, so that a handle which a test left open shows.
+ * A suite that has told its result and goes on for this long has one.
+ */
+const END_MS = 15_000;
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const MOCHA = fileURLToPath(new URL('../../node_modules/mocha/bin/mocha.js', import.meta.url));
@@ -35,6 +43,7 @@ function mocha(name: string, folder: string, environment: Record<string, string>
     environment,
     passed: /^\s*(\d+) passing/gm,
     failed: /^\s*(\d+) failing/gm,
+    ends: /^\s*\d+ passing/m,
   };
 }
 
@@ -62,11 +71,14 @@ async function run(suite: Suite): Promise<Outcome> {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   let output = '';
+  let watchdog: NodeJS.Timeout | undefined;
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output += text;
     process.stdout.write(text);
+    if (suite.ends?.test(output)) watchdog ??= setTimeout(() => child.kill('SIGKILL'), END_MS);
   });
   const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
+  clearTimeout(watchdog);
   const outcome = { passed: sum(output, suite.passed), failed: sum(output, suite.failed) };
   const silent = outcome.failed === 0 && (code !== 0 || outcome.passed === 0);
   return silent ? { ...outcome, failed: 1 } : outcome;

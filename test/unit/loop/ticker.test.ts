@@ -271,7 +271,7 @@ describe('L2: a timer waits for what had arrived by its deadline', () => {
     const handler = follower(w, arm, clear);
     handler.readable = (_, token) => {
       w.log.push(`readable ${token}`);
-      if (token < 3) w.poller.settle(first[token - 1]!.handle);
+      if (token < 3) w.poller.settle(first[token - 1].handle);
       else {
         w.poller.settle(heartbeat.handle);
         clear();
@@ -570,5 +570,36 @@ describe('T4: interval()', () => {
     w.loop.runOnce(handler, 0);
     expect(count).to.equal(1);
     expect(w.loop.clearTimeout(interval)).to.equal(false);
+  });
+});
+
+describe('L6: a loop that sleeps', () => {
+  it('sets its alarm anew when timeouts are armed or cleared from outside', () => {
+    const w = world();
+    void w.loop.run(recorder(w.log));
+    w.poller.runTurns();
+    expect(w.poller.deadlineMs).to.equal(Infinity);
+    const late = w.loop.timeout('late', 500);
+    const early = w.loop.timeout('early', 50);
+    expect(w.poller.deadlineMs).to.equal(1050);
+    w.loop.clearTimeout(early);
+    expect(w.poller.deadlineMs).to.equal(1500);
+    w.loop.clearTimeout(late);
+    expect(w.poller.deadlineMs).to.equal(Infinity);
+  });
+
+  it('is woken by the first message only', () => {
+    const w = world();
+    void w.loop.run(recorder(w.log));
+    w.poller.runTurns();
+    const sender = w.loop.channel();
+    for (const message of ['a', 'b', 'c']) sender.send(message);
+    expect(w.poller.wakes).to.equal(1);
+    w.poller.runTurns();
+    expect(w.log.filter((line) => line !== 'tick')).to.deep.equal([
+      'notify a',
+      'notify b',
+      'notify c',
+    ]);
   });
 });

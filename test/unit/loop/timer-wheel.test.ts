@@ -56,7 +56,7 @@ describe('TimerWheel', () => {
           model.pending.push(timeout);
           all.push(timeout);
         } else if (choice < 0.75 && all.length > 0) {
-          const timeout = all[Math.floor(next() * all.length)]!;
+          const timeout = all[Math.floor(next() * all.length)];
           expect(wheel.clear(timeout), `seed ${seed}`).to.equal(model.clear(timeout));
         } else {
           nowMs += next() * 50;
@@ -85,7 +85,7 @@ describe('TimerWheel', () => {
     const timeouts = [1, 2, 3].map((payload) => new Timeout(wheel, payload, payload, 0));
     for (const timeout of timeouts) wheel.arm(timeout);
     wheel.collect(10, Infinity);
-    expect(wheel.clear(timeouts[1]!)).to.equal(true);
+    expect(wheel.clear(timeouts[1])).to.equal(true);
     expect(takeAll(wheel)).to.deep.equal([1, 3]);
     expect(wheel.size).to.equal(0);
     expect(timeouts.map((timeout) => wheel.clear(timeout))).to.deep.equal([false, false, false]);

@@ -31,7 +31,7 @@ describe('Registry', () => {
     const count = poller.poll(0);
     const found = [];
     for (let at = 0; at < count * 3; at += 3) {
-      found.push(registry.find(poller.events[at]!, poller.events[at + 1]!)?.token ?? -1);
+      found.push(registry.find(poller.events[at], poller.events[at + 1])?.token ?? -1);
     }
     return found;
   }
@@ -70,7 +70,7 @@ describe('Registry', () => {
 
   it('counts sources, and clear() detaches them all without closing one', () => {
     const sources = [1, 2, 3].map((token) => registered(token));
-    registry.deregister(sources[1]!);
+    registry.deregister(sources[1]);
     expect(registry.size).to.equal(2);
     registry.clear();
     expect(registry.size).to.equal(0);
@@ -136,14 +136,14 @@ describe('Registry', () => {
 
   it('S7: reregister(), deregister() and close() end a suspension', () => {
     const [again, gone, closed] = [1, 2, 3].map((token) => registered(token));
-    for (const source of [again!, gone!, closed!]) {
+    for (const source of [again, gone, closed]) {
       poller.ready(source.handle, Interest.READABLE);
       registry.suspend(source.registration!, driver.clockMs);
     }
-    registry.reregister(again!, 11, Interest.READABLE, PollOpt.LEVEL);
+    registry.reregister(again, 11, Interest.READABLE, PollOpt.LEVEL);
     expect(registry.resumeAtMs).to.be.below(Infinity);
-    registry.deregister(gone!);
-    closed!.close();
+    registry.deregister(gone);
+    closed.close();
     expect(registry.resumeAtMs).to.equal(Infinity);
     expect(tokens()).to.deep.equal([11]);
     registry.resume(driver.clockMs + 1000);

@@ -161,7 +161,7 @@ describe('addresses', () => {
     const values = [undefined, null, 80, true, [], {}, { host: 1, port: 1 }, { port: 1 }, () => 1];
     for (const value of [...values, { host: '::1' }, { host: '::1', port: '1' }, Symbol('s'), 1n]) {
       const error = thrownBy(() => roundTrip(value as never));
-      expect(error, String(value)).to.be.instanceOf(TypeError);
+      expect(error, typeof value).to.be.instanceOf(TypeError);
       expect(error.code).to.equal('ERR_INVALID_ARG_TYPE');
     }
     expect(thrownBy(() => roundTrip({ host: 'localhost', port: 1 })).code).to.equal(

@@ -1,0 +1,469 @@
+/**
+ * Wrong arguments, closed objects, foreign objects.
+ *
+ * Goal: whatever a program passes, it gets a legal result or an error of ours
+ * or of the system, with a code, and never a crash or a bare TypeError from
+ * the depths.
+ *
+ * Method: a table with one row for each constructor, method and accessor of
+ * each export, with arguments that are right. Each argument in turn takes each
+ * of the wrong values, on an object that is open and on one that was closed.
+ * What is exported and has no row fails the test.
+ */
+import { expect } from 'chai';
+import * as millrace from '../../src/index.js';
+import {
+  EventLoop,
+  EventSet,
+  Interest,
+  MillraceError,
+  Poll,
+  PollOpt,
+  ReadHint,
+  Source,
+  TcpListener,
+  TcpStream,
+  UdpSocket,
+} from '../../src/index.js';
+import { leavesNothingBehind } from '../support/leaks.js';
+import { acceptFrom, bytes, closingAfterEach, type Own } from '../support/sockets.js';
+import { type Thrown, thrownBy } from '../support/thrown.js';
+
+leavesNothingBehind();
+
+const LOCAL = '127.0.0.1:0';
+
+type Member = (this: unknown, ...args: unknown[]) => unknown;
+
+interface Row {
+  /** Arguments that are right, made anew for each call. */
+  args?: (own: Own) => unknown[];
+  /** What the object needs so that a call with these arguments returns. */
+  prepare?: (object: never, own: Own) => void;
+}
+
+interface Subject {
+  /** An object of the class; null where users get none. */
+  open: ((own: Own) => object) | null;
+  /** Absent where `new` is not for users, who must then be told. */
+  construct?: Row;
+  statics?: Record<string, Row>;
+  /** Methods and accessors, by name; symbols by their description. */
+  members: Record<string, Row>;
+}
+
+const NOTHING: Row = {};
+
+/** Values that anybody may make, because nothing comes of it. */
+const HARMLESS: Row = { args: () => [1, 2, 3, 4] };
+
+/** With a message waiting, no way to run a loop goes to sleep. */
+const runnable = (loop: EventLoop<string>) => {
+  if (!loop.closed) loop.channel().send('m');
+  loop.shutdown();
+};
+
+const registration = (own: Own) => [own(UdpSocket.bind(LOCAL)), 1, Interest.ALL, PollOpt.EDGE];
+const buffer = () => [bytes('buffer')];
+
+const sourceMembers: Record<string, Row> = {
+  closed: NOTHING,
+  close: NOTHING,
+  'Symbol.dispose': NOTHING,
+};
+
+const SUBJECTS: Record<string, Subject> = {
+  EventLoop: {
+    open: (own) => own(new EventLoop()),
+    construct: { args: () => [{}] },
+    members: {
+      isRunning: NOTHING,
+      closed: NOTHING,
+      run: { args: () => [{}], prepare: runnable },
+      runSync: { args: () => [{}], prepare: runnable },
+      runOnce: { args: () => [{}, 0], prepare: runnable },
+      shutdown: NOTHING,
+      ref: NOTHING,
+      unref: NOTHING,
+      close: NOTHING,
+      'Symbol.dispose': NOTHING,
+      register: { args: registration },
+      reregister: { args: registration },
+      deregister: { args: registration },
+      nextToken: NOTHING,
+      timeout: { args: () => ['payload', 1] },
+      interval: { args: () => ['payload', 1] },
+      clearTimeout: { args: (own) => [own(new EventLoop()).timeout('foreign', 1)] },
+      now: NOTHING,
+      random: NOTHING,
+      channel: NOTHING,
+      registerSignal: { args: () => ['SIGUSR2'] },
+      metrics: NOTHING,
+    },
+  },
+  Poll: {
+    open: (own) => own(new Poll()),
+    construct: { args: () => [{}] },
+    members: {
+      closed: NOTHING,
+      register: { args: registration },
+      reregister: { args: registration },
+      deregister: { args: registration },
+      poll: {
+        args: () => [0],
+        prepare: (poll: Poll, own) => {
+          if (!poll.closed) poll.register(own(UdpSocket.bind(LOCAL)), 1, Interest.WRITABLE);
+        },
+      },
+      event: { args: () => [0] },
+      close: NOTHING,
+      'Symbol.dispose': NOTHING,
+    },
+  },
+  Sender: {
+    open: (own) => {
+      const loop = own(new EventLoop());
+      const sender = loop.channel();
+      // So that the loop is closed where others would be.
+      return Object.assign(sender, { close: () => loop.close() });
+    },
+    members: {
+      closed: NOTHING,
+      send: { args: () => ['message'] },
+      sendAsync: { args: () => ['message', {}] },
+      wake: NOTHING,
+    },
+  },
+  Source: { open: null, members: sourceMembers },
+  TcpListener: {
+    open: (own) => own(TcpListener.bind(LOCAL)),
+    statics: { bind: { args: () => [LOCAL, { backlog: 1 }] } },
+    members: { accept: NOTHING, localAddress: NOTHING },
+  },
+  TcpStream: {
+    open: (own) => {
+      const listener = own(TcpListener.bind(LOCAL));
+      const stream = own(TcpStream.connect(listener.localAddress));
+      own(acceptFrom(listener));
+      return stream;
+    },
+    statics: { connect: { args: (own) => [own(TcpListener.bind(LOCAL)).localAddress] } },
+    members: {
+      read: { args: buffer },
+      write: { args: buffer },
+      writev: { args: () => [[bytes('a'), bytes('b')]] },
+      shutdown: { args: () => ['both'] },
+      takeError: NOTHING,
+      setNoDelay: { args: () => [true] },
+      setKeepAlive: { args: () => [1000] },
+      setLinger: { args: () => [0] },
+      localAddress: NOTHING,
+      peerAddress: NOTHING,
+    },
+  },
+  UdpSocket: {
+    open: (own) => own(UdpSocket.bind(LOCAL)),
+    statics: { bind: { args: () => [LOCAL, { reusePort: true }] } },
+    members: {
+      connect: { args: () => ['127.0.0.1:9'] },
+      recvFrom: { args: buffer },
+      sendTo: { args: (own) => [bytes('a'), own(UdpSocket.bind(LOCAL)).localAddress] },
+      recv: { args: buffer },
+      send: { args: buffer },
+      localAddress: NOTHING,
+    },
+  },
+  EventSet: {
+    open: () => EventSet.of(Interest.ALL),
+    construct: HARMLESS,
+    members: {
+      isReadable: NOTHING,
+      isWritable: NOTHING,
+      isError: NOTHING,
+      isHup: NOTHING,
+      contains: { args: () => [Interest.HUP] },
+      toString: NOTHING,
+    },
+  },
+  ReadHint: {
+    open: () => ReadHint.of(Interest.ALL),
+    construct: HARMLESS,
+    members: {},
+  },
+  Timeout: { open: null, construct: HARMLESS, members: {} },
+  Handler: { open: null, construct: NOTHING, members: {} },
+  // Thrown by us, not made by users: it takes what Error takes.
+  MillraceError: { open: null, construct: NOTHING, members: { name: NOTHING } },
+};
+
+/** Exports that are tables of constants. */
+const CONSTANTS = ['ERROR_CODES', 'Interest', 'PollOpt'];
+
+/** Marked so in the source; TypeScript hides the protected ones. */
+const INTERNAL = new Set([
+  'readPart',
+  'writePart',
+  'refused',
+  'failure',
+  'check',
+  'advance',
+  'isSource',
+  'of',
+  'constructor',
+]);
+
+/** Wrong almost everywhere, and where not, harmless. */
+function wrongValues(own: Own): unknown[] {
+  const elsewhere = own(new EventLoop());
+  const registered = own(UdpSocket.bind(LOCAL));
+  elsewhere.register(registered, 1);
+  const closed = UdpSocket.bind(LOCAL);
+  closed.close();
+  const detached = new Uint8Array(8);
+  structuredClone(detached.buffer, { transfer: [detached.buffer] });
+  const lookalike = { handle: registered.handle, registration: null, closed: false, close() {} };
+  return [
+    undefined,
+    null,
+    0,
+    -0,
+    1,
+    -1,
+    1.5,
+    2 ** 31,
+    2 ** 32,
+    2 ** 53,
+    -(2 ** 53),
+    1e300,
+    NaN,
+    Infinity,
+    -Infinity,
+    '',
+    'text',
+    '1',
+    ':99999',
+    true,
+    false,
+    Symbol('s'),
+    1n,
+    () => 1,
+    Object,
+    {},
+    [],
+    [1],
+    Object.create(null),
+    new Date(),
+    new Map(),
+    /x/,
+    new Error('e'),
+    Promise.resolve(),
+    new ArrayBuffer(8),
+    new DataView(new ArrayBuffer(8)),
+    new Uint16Array(4),
+    new Uint8Array(0),
+    new Uint8Array(new SharedArrayBuffer(8)),
+    detached,
+    [detached],
+    [null],
+    { length: 1 },
+    { host: 'localhost', port: 1 },
+    { host: '::1', port: 70_000 },
+    { backlog: 'x' },
+    { signal: 1 },
+    { driver: {} },
+    { poller: 'elsewhere' },
+    { unknown: 1 },
+    lookalike,
+    registered,
+    new Proxy(registered, {}),
+    closed,
+    elsewhere.timeout('foreign', 1000),
+    elsewhere,
+    { place: -1, wheel: {} },
+    AbortSignal.abort(new RangeError('x')),
+  ];
+}
+
+function expectProper(error: unknown, what: string): void {
+  expect(error, what).to.be.instanceOf(Error);
+  const { code, syscall } = error as Thrown;
+  expect(code, `${what}: code of ${String(error)}`).to.be.a('string');
+  const isOurs =
+    error instanceof TypeError || error instanceof RangeError || error instanceof MillraceError;
+  expect(isOurs || typeof syscall === 'string', `${what}: class of ${String(error)}`).to.equal(
+    true,
+  );
+}
+
+/** Calls, and judges what comes of it. What it opens is closed. */
+async function attempt(what: string, action: () => unknown): Promise<void> {
+  let result: unknown;
+  try {
+    result = action();
+  } catch (error) {
+    expectProper(error, what);
+    return;
+  }
+  if (result instanceof Source || result instanceof EventLoop || result instanceof Poll) {
+    result.close();
+  }
+  if (!(result instanceof Promise)) return;
+  await result.catch((error: unknown) => {
+    // An abort reason is the user's own.
+    if (!(error instanceof RangeError && error.message === 'x')) expectProper(error, what);
+  });
+}
+
+function nameOf(key: string | symbol): string {
+  // Node 20 describes its own stand-in for it in another way.
+  if (key === Symbol.dispose) return 'Symbol.dispose';
+  return String(key);
+}
+
+/** The methods and accessors that the class itself defines. */
+function membersOf(target: object): Map<string, PropertyDescriptor> {
+  const keys = Reflect.ownKeys(target).filter((key) => !INTERNAL.has(nameOf(key)));
+  return new Map(keys.map((key) => [nameOf(key), Object.getOwnPropertyDescriptor(target, key)!]));
+}
+
+const BUILT_IN_STATICS = new Set(['length', 'name', 'prototype']);
+
+describe('bad input', function () {
+  this.timeout(20_000);
+  const own = closingAfterEach();
+
+  /** Each argument in turn takes each wrong value; then all of them at once. */
+  async function tryAll(what: string, row: Row, call: (args: unknown[]) => unknown): Promise<void> {
+    const positions = row.args?.(own).length ?? 0;
+    for (let at = 0; at <= positions; at++) {
+      const { length } = wrongValues(own);
+      for (let index = 0; index < length; index++) {
+        const scope = scopeOf();
+        const wrong = wrongValues(scope.own)[index];
+        const args = row.args?.(scope.own) ?? [];
+        if (at < positions) args[at] = wrong;
+        else args.fill(wrong);
+        await attempt(`${what}, argument ${at}, value ${index}`, () => call(args));
+        scope.close();
+      }
+    }
+  }
+
+  /** Closes what one call needed at once: all of them would be too many. */
+  function scopeOf(): { own: Own; close(): void } {
+    const closeables: { close(): unknown }[] = [];
+    return {
+      own: (closeable) => {
+        closeables.push(closeable);
+        return closeable;
+      },
+      close: () => {
+        for (const closeable of closeables.toReversed()) closeable.close();
+      },
+    };
+  }
+
+  const classes = Object.entries(millrace).filter(([name]) => !CONSTANTS.includes(name));
+
+  it('every export has a row, and every row an export', () => {
+    expect(Object.keys(millrace)).to.have.members([...CONSTANTS, ...Object.keys(SUBJECTS)]);
+    for (const [name, exported] of classes) {
+      const subject = SUBJECTS[name];
+      const { prototype } = exported as { prototype: object };
+      const statics = [...membersOf(exported).keys()].filter((key) => !BUILT_IN_STATICS.has(key));
+      expect([...membersOf(prototype).keys()], name).to.have.members(Object.keys(subject.members));
+      expect(statics, `statics of ${name}`).to.have.members(Object.keys(subject.statics ?? {}));
+    }
+  });
+
+  for (const [name, exported] of classes) {
+    const {
+      open,
+      construct,
+      statics = {},
+      members,
+    } = SUBJECTS[name] ?? { open: null, members: {} };
+    const Class = exported as unknown as new (...args: unknown[]) => object;
+
+    if (construct === undefined) {
+      it(`new ${name}: is not for users, and says where one comes from`, () => {
+        for (const args of [[], [1, 2], [{}, -1], [null, undefined]]) {
+          const error = thrownBy(() => new Class(...args));
+          expectProper(error, `new ${name}`);
+          expect(error.code).to.equal('ERR_ILLEGAL_CONSTRUCTOR');
+        }
+      });
+    } else {
+      it(`new ${name}`, () => tryAll(`new ${name}`, construct, (args) => new Class(...args)));
+    }
+
+    for (const [key, row] of Object.entries(statics)) {
+      it(`${name}.${key}()`, async () => {
+        const member = membersOf(exported).get(key)?.value as Member;
+        await tryAll(`${name}.${key}`, row, (args) => member.apply(exported, args));
+      });
+    }
+
+    for (const [key, row] of open === null ? [] : Object.entries(members)) {
+      for (const isClosed of [false, true]) {
+        it(`${name} ${key}, ${isClosed ? 'closed' : 'open'}`, async () => {
+          const descriptor = membersOf(Class.prototype as object).get(key)!;
+          await tryAll(`${name} ${key}`, row, (args) => {
+            const scope = scopeOf();
+            const object = open!(scope.own);
+            row.prepare?.(object as never, scope.own);
+            if (isClosed && 'close' in object) (object as { close(): void }).close();
+            try {
+              const member = (descriptor.get ?? descriptor.value) as Member;
+              return member.apply(object, args);
+            } finally {
+              scope.close();
+            }
+          });
+        });
+      }
+    }
+  }
+
+  const misspellings: [string, object, string][] = [
+    ['EventLoop', { notifycapacity: 1 }, 'notifyCapacity'],
+    ['EventLoop', { messagePerTick: 1 }, 'messagesPerTick'],
+    ['EventLoop', { timerTickMS: 1 }, 'timerTickMs'],
+    ['EventLoop', { Poller: 'thread' }, 'poller'],
+    ['Poll', { eventCapacity: 1 }, 'eventsCapacity'],
+    ['TcpListener', { ipv6only: true }, 'ipv6Only'],
+    ['TcpListener', { backLog: 1 }, 'backlog'],
+    ['UdpSocket', { reuseAddres: true }, 'reuseAddress'],
+    ['UdpSocket', { recvBufferSize_Bytes: 1 }, 'recvBufferSizeBytes'],
+  ];
+  for (const [name, options, right] of misspellings) {
+    it(`${name} with ${JSON.stringify(options)} names ${right}`, () => {
+      const error = thrownBy(() => {
+        if (name === 'EventLoop') return new EventLoop(options);
+        if (name === 'Poll') return new Poll(options);
+        if (name === 'TcpListener') return TcpListener.bind(LOCAL, options);
+        return UdpSocket.bind(LOCAL, options);
+      });
+      expect(error).to.be.instanceOf(TypeError);
+      expect(error.code).to.equal('ERR_UNKNOWN_OPTION');
+      expect(error.message).to.include(`use ${right}`);
+    });
+  }
+
+  it('the limits of each option of a loop, both sides', () => {
+    const limits: [string, number, number][] = [
+      ['notifyCapacity', 1, 2 ** 24],
+      ['messagesPerTick', 1, Number.MAX_SAFE_INTEGER],
+      ['eventsCapacity', 1, 65536],
+      ['timerWheelSize', 1, 65536],
+      ['timerCapacity', 1, 2 ** 24],
+    ];
+    for (const [option, min, max] of limits) {
+      for (const value of [min, max]) new EventLoop({ [option]: value }).close();
+      for (const value of [min - 1, max + 1, min + 0.5]) {
+        const error = thrownBy(() => new EventLoop({ [option]: value }));
+        expect(error, `${option} ${value}`).to.be.instanceOf(RangeError);
+      }
+    }
+  });
+});
