@@ -113,6 +113,7 @@ interface PairsRow {
 const PAIRS: readonly { title: string; delays: PairsRequest['delays']; pending: number }[] = [
   { title: 'delays of 150-300 ms', delays: 'drawn', pending: 0 },
   { title: 'delay of 200 ms', delays: 'fixed', pending: 0 },
+  { title: 'delays of 5-60 s', delays: 'long', pending: 0 },
   { title: '150-300 ms, 65,536 pending', delays: 'drawn', pending: PENDING },
 ];
 

@@ -14,7 +14,7 @@ import { getSystemErrorMap, inspect } from 'node:util';
 const SHOWN_MAX = 160;
 
 /** Every code, with the one sentence that `docs/errors.md` repeats. */
-export const ERROR_CODES = {
+export const ERROR_CODES = Object.freeze({
   ERR_INVALID_ARG_TYPE: 'An argument has the wrong type.',
   ERR_INVALID_ARG_VALUE: 'An argument has the right type and a value that makes no sense.',
   ERR_OUT_OF_RANGE: 'A number is outside its range.',
@@ -32,7 +32,7 @@ export const ERROR_CODES = {
   ERR_TIMER_OVERFLOW: 'As many timeouts are pending as timerCapacity allows.',
   ERR_CHANNEL_CLOSED: 'The receiving loop of the channel was closed.',
   ERR_ADDON_UNAVAILABLE: 'The native addon could not be loaded.',
-} as const;
+} as const);
 
 export type ErrorCode = keyof typeof ERROR_CODES;
 

@@ -10,7 +10,7 @@ export interface PairsRequest {
   readonly ms: number;
   readonly pending: number;
   /** The same for every pair, or drawn afresh as an election timeout is. */
-  readonly delays: 'fixed' | 'drawn';
+  readonly delays: 'fixed' | 'drawn' | 'long';
 }
 
 /** Turns of an idle loop for `ms`, while `pending` timers wait. */
@@ -45,6 +45,9 @@ export const BATCH = 1024;
 const FIXED_DELAY_MS = 200;
 const DRAWN_DELAY_MS = { min: 150, max: 300 };
 
+/** Idle and connect timeouts; setTimeout keeps delays from 1,024 ms on in another kind of table. */
+const LONG_DELAY_MS = { min: 5000, max: 60_000 };
+
 /** Far beyond any run, and so wide a range that few of them share a millisecond. */
 const PENDING_DELAY_MS = { min: 3_600_000, max: 7_200_000 };
 
@@ -71,7 +74,8 @@ export function rateOf(ms: number, batch: () => void): Rate {
 /** The delays of one batch; drawn beforehand, as drawing is not what is measured. */
 export function pairDelays(random: () => number, delays: PairsRequest['delays']): number[] {
   if (delays === 'fixed') return Array.from({ length: BATCH }, () => FIXED_DELAY_MS);
-  return Array.from({ length: BATCH }, () => between(random, DRAWN_DELAY_MS));
+  const range = delays === 'long' ? LONG_DELAY_MS : DRAWN_DELAY_MS;
+  return Array.from({ length: BATCH }, () => between(random, range));
 }
 
 export function pendingDelays(random: () => number, count: number): number[] {

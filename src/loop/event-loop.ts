@@ -11,9 +11,9 @@ import { PollOpt } from '../poll/poll-opt.js';
 import { Registry } from '../poll/registry.js';
 import type { Source } from '../poll/source.js';
 import type { Token } from '../poll/token.js';
-import { requireDuration, requireObject, requirePeriod } from '../validate.js';
+import { requireDuration, requirePeriod } from '../validate.js';
 import { type EventLoopConfig, type ResolvedConfig, resolveConfig } from './config.js';
-import type { Handler } from './handler.js';
+import { type Handler, requireHandler } from './handler.js';
 import { Inbox } from './inbox.js';
 import { createCounters, type LoopMetrics } from './metrics.js';
 import { Sender } from './sender.js';
@@ -283,7 +283,9 @@ export class EventLoop<M = unknown, T = unknown> {
     if (!(timeout instanceof Timeout)) {
       throw invalidType('timeout', 'what timeout() or interval() returned', timeout);
     }
-    return timeout.wheel === this.#wheel && this.#wheel.clear(timeout);
+    const wasPending = timeout.wheel === this.#wheel && this.#wheel.clear(timeout);
+    if (wasPending && !this.#inTick) this.#ticker.timersChanged();
+    return wasPending;
   }
 
   /**
@@ -339,7 +341,7 @@ export class EventLoop<M = unknown, T = unknown> {
     const deadlineMs = this.#driver.now() + delayMs;
     const timeout = new Timeout(this.#wheel, payload, deadlineMs, periodMs);
     this.#wheel.arm(timeout);
-    if (!this.#inTick) this.#ticker.noteTimeout(deadlineMs);
+    if (!this.#inTick) this.#ticker.timersChanged();
     return timeout;
   }
 
@@ -376,7 +378,7 @@ export class EventLoop<M = unknown, T = unknown> {
   }
 
   #begin(handler: Handler<M, T>, state: State): void {
-    requireObject('handler', handler);
+    requireHandler(handler);
     this.#requireOpen();
     if (this.#state !== State.STOPPED) {
       throw new MillraceError(

@@ -5,9 +5,11 @@
  * `loop.run()`. All methods are optional. All are called on the thread of the
  * loop, one at a time, never nested in one another.
  */
+import { invalidType } from '../errors.js';
 import type { EventSet } from '../poll/event-set.js';
 import type { ReadHint } from '../poll/read-hint.js';
 import type { Token } from '../poll/token.js';
+import { requireObject } from '../validate.js';
 import type { EventLoop } from './event-loop.js';
 
 /** How a timeout relates to its deadline, on the clock of `loop.now()`. */
@@ -61,4 +63,30 @@ export abstract class Handler<M = unknown, T = unknown> {
 
   /** Actors: the last call, also before a restart. */
   stopped?(loop: EventLoop<M, T>, reason: unknown): unknown;
+}
+
+const METHODS = [
+  'readable',
+  'writable',
+  'ready',
+  'notify',
+  'timeout',
+  'signal',
+  'interrupted',
+  'tick',
+] as const satisfies (keyof Handler)[];
+
+/**
+ * Any object will do; what it has of the methods must be functions.
+ *
+ * @internal
+ */
+export function requireHandler(handler: unknown): void {
+  requireObject('handler', handler);
+  for (const name of METHODS) {
+    const method = (handler as Handler)[name] as unknown;
+    if (method !== undefined && typeof method !== 'function') {
+      throw invalidType(`handler.${name}`, 'a function', method);
+    }
+  }
 }

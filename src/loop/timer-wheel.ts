@@ -53,7 +53,7 @@ export class Timeout {
 }
 
 export class TimerWheel {
-  readonly #slotMs: number;
+  readonly #slotsPerMs: number;
   readonly #mask: number;
   readonly #lists: (Timeout | null)[];
   /** No deadline in the slot is earlier; it may be older than the list. */
@@ -72,7 +72,7 @@ export class TimerWheel {
 
   constructor(slotMs: number, slots: number) {
     const size = 2 ** Math.ceil(Math.log2(slots));
-    this.#slotMs = slotMs;
+    this.#slotsPerMs = 1 / slotMs;
     this.#mask = size - 1;
     this.#lists = new Array(size).fill(null);
     this.#bounds = new Float64Array(size).fill(Infinity);
@@ -104,7 +104,7 @@ export class TimerWheel {
 
   arm(timeout: Timeout): void {
     const { deadlineMs } = timeout;
-    const slot = (deadlineMs / this.#slotMs) & this.#mask;
+    const slot = (deadlineMs * this.#slotsPerMs) & this.#mask;
     const head = this.#lists[slot];
     timeout.sequence = this.#sequence++;
     timeout.place = slot;

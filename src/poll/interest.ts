@@ -2,7 +2,7 @@
  * What a registration wants to hear of. Bit flags, joined with `|`:
  * `Interest.READABLE | Interest.WRITABLE`.
  */
-export const Interest = {
+export const Interest = Object.freeze({
   NONE: 0x00,
   /** Data, a connection to accept, or the end of the stream can be read. */
   READABLE: 0x01,
@@ -13,7 +13,7 @@ export const Interest = {
   /** The peer hung up. A full hang-up is always reported, wanted or not. */
   HUP: 0x08,
   ALL: 0x0f,
-} as const;
+} as const);
 
 /** A combination of the flags of {@link Interest}. */
 export type Interest = number;

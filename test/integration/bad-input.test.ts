@@ -13,6 +13,7 @@
 import { expect } from 'chai';
 import * as millrace from '../../src/index.js';
 import {
+  ERROR_CODES,
   EventLoop,
   EventSet,
   Interest,
@@ -464,6 +465,20 @@ describe('bad input', function () {
         const error = thrownBy(() => new EventLoop({ [option]: value }));
         expect(error, `${option} ${value}`).to.be.instanceOf(RangeError);
       }
+    }
+  });
+
+  it('a handler whose method is no function is refused before it runs', () => {
+    using loop = new EventLoop();
+    const error = thrownBy(() => loop.runOnce({ notify: 7 } as never, 0));
+    expect(error).to.be.instanceOf(TypeError);
+    expect(error.code).to.equal('ERR_INVALID_ARG_TYPE');
+    expect(error.message).to.include('handler.notify');
+  });
+
+  it('flags and codes cannot be changed', () => {
+    for (const constants of [Interest, PollOpt, ERROR_CODES]) {
+      expect(Object.isFrozen(constants)).to.equal(true);
     }
   });
 });

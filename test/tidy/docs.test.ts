@@ -34,7 +34,7 @@ describe('tidy: documents', () => {
       .join('\n');
     const helpers = read('src/errors.ts')
       .split('export const ERROR_CODES')[1]
-      ?.split('} as const')[1];
+      ?.split('} as const)')[1];
     const unused = Object.keys(millrace.ERROR_CODES).filter(
       (code) => !sources.includes(code) && !helpers?.includes(code),
     );
