@@ -39,7 +39,13 @@ const MOCHA = fileURLToPath(new URL('../../node_modules/mocha/bin/mocha.js', imp
 function mocha(name: string, folder: string, environment: Record<string, string> = {}): Suite {
   return {
     name,
-    command: [process.execPath, MOCHA, '--recursive', `dist/test/${folder}/**/*.test.js`],
+    command: [
+      process.execPath,
+      MOCHA,
+      '--no-color',
+      '--recursive',
+      `dist/test/${folder}/**/*.test.js`,
+    ],
     environment,
     passed: /^\s*(\d+) passing/gm,
     failed: /^\s*(\d+) failing/gm,
@@ -50,8 +56,8 @@ function mocha(name: string, folder: string, environment: Record<string, string>
 const NATIVE: Suite = {
   name: 'native core, under sanitizers',
   command: ['bash', 'native/test/run.sh'],
-  passed: /^(\d+) passed, \d+ failed$/gm,
-  failed: /^\d+ passed, (\d+) failed$/gm,
+  passed: /(\d+) passed, \d+ failed$/gm,
+  failed: /\d+ passed, (\d+) failed$/gm,
 };
 
 const JAVASCRIPT: readonly Suite[] = [
