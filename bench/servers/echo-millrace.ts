@@ -13,6 +13,9 @@ import { endWithInput, LISTEN_BACKLOG, reportPort } from './lifetime.js';
 
 const BUFFER_BYTES = 64 * 1024;
 
+/** Tokens are indices into the table of connections, so that none need be looked up. */
+const LISTENER: Token = -1;
+
 interface Connection {
   readonly stream: TcpStream;
   /** Bytes that the kernel has not taken yet; null while reading. */
@@ -21,24 +24,23 @@ interface Connection {
 
 class EchoServer extends Handler {
   readonly #listener: TcpListener;
-  readonly #listenerToken: Token;
-  readonly #connections = new Map<Token, Connection>();
+  readonly #connections: (Connection | null)[] = [];
+  readonly #freeTokens: Token[] = [];
   readonly #buffer = new Uint8Array(BUFFER_BYTES);
 
   constructor(loop: EventLoop, listener: TcpListener) {
     super();
     this.#listener = listener;
-    this.#listenerToken = loop.nextToken();
-    loop.register(listener, this.#listenerToken);
+    loop.register(listener, LISTENER);
   }
 
   override readable(loop: EventLoop, token: Token): void {
-    if (token === this.#listenerToken) {
+    if (token === LISTENER) {
       this.#acceptAll(loop);
       return;
     }
-    const connection = this.#connections.get(token);
-    if (connection === undefined) return;
+    const connection = this.#connections[token];
+    if (connection === null) return;
     try {
       this.#echo(loop, token, connection);
     } catch {
@@ -47,8 +49,8 @@ class EchoServer extends Handler {
   }
 
   override writable(loop: EventLoop, token: Token): void {
-    const connection = this.#connections.get(token);
-    if (connection === undefined || connection.pending === null) return;
+    const connection = this.#connections[token];
+    if (connection === null || connection.pending === null) return;
     try {
       const written = connection.stream.write(connection.pending) ?? 0;
       if (written < connection.pending.length) {
@@ -67,8 +69,8 @@ class EchoServer extends Handler {
       const stream = this.#listener.accept();
       if (stream === null) return;
       stream.setNoDelay(true);
-      const token = loop.nextToken();
-      this.#connections.set(token, { stream, pending: null });
+      const token = this.#freeTokens.pop() ?? this.#connections.length;
+      this.#connections[token] = { stream, pending: null };
       loop.register(stream, token);
     }
   }
@@ -92,8 +94,9 @@ class EchoServer extends Handler {
   }
 
   #drop(token: Token, connection: Connection): void {
-    this.#connections.delete(token);
     connection.stream.close();
+    this.#connections[token] = null;
+    this.#freeTokens.push(token);
   }
 }
 
