@@ -10,12 +10,10 @@ import { type AddressLike, readAddress, type SocketAddress, writeAddress } from 
 const OPTION_MS_MAX = 32767 * 1000;
 
 /**
- * A TCP connection. Each operation is one non-blocking system call on the
- * caller's own memory.
+ * A TCP connection, from {@link TcpStream.connect} or `TcpListener.accept()`.
+ * Each operation is one non-blocking system call on the caller's own memory.
  */
 export class TcpStream extends Source {
-  /** @internal Connections come from {@link connect} and `TcpListener.accept()`. */
-
   /**
    * Begins to connect. The first `writable` says that it succeeded; an ERROR
    * event that it failed, with the cause in {@link takeError}.
