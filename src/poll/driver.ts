@@ -85,7 +85,7 @@ export interface Poller {
   ref(): void;
   unref(): void;
 
-  /** Any thread: a turn under {@link start}, or the end of the wait in {@link poll}. */
+  /** Asks for a turn under {@link start}; otherwise ends the next wait in {@link poll} at once. */
   wake(): void;
 
   /** Signals of this number appear in the batches from now on. */
