@@ -6,6 +6,7 @@
     "core_sources": [
       "core/sys.cc",
       "core/address.cc",
+      "core/clock.cc",
       "core/socket.cc",
       "core/waker.cc",
       "core/poller.cc",
@@ -16,6 +17,7 @@
     "binding_sources": [
       "binding/addon.cc",
       "binding/args.cc",
+      "binding/clock.cc",
       "binding/faults.cc",
       "binding/loop_poller.cc",
       "binding/poller.cc",

@@ -52,8 +52,7 @@ export const FOLLOW_UP_RETRY = 16;
 
 /**
  * A deadline that lies closer ahead than this counts as used up when a tick
- * begins, and is set again. Two readings of the system's clock, one by the
- * kernel and one by Node, differ by far less.
+ * begins, and is set again: a poller may be ready a little early.
  */
 export const DEADLINE_SLACK_MS = 1;
 

@@ -1,7 +1,6 @@
 #include "addon.h"
 
 #include <napi.h>
-#include <time.h>
 
 #include "../core/poll_thread.h"
 #include "../core/poller.h"
@@ -9,6 +8,23 @@
 #include "loop_poller.h"
 
 namespace millrace {
+
+namespace {
+
+// A typed array that lives as long as the environment. Its memory belongs to
+// JavaScript and does not move.
+void* create_array(napi_env env, napi_typedarray_type type, size_t length, napi_value* array,
+                   napi_ref* reference) {
+  const size_t element_size = type == napi_float64_array ? sizeof(double) : sizeof(uint32_t);
+  napi_value buffer = nullptr;
+  void* memory = nullptr;
+  napi_create_arraybuffer(env, length * element_size, &memory, &buffer);
+  napi_create_typedarray(env, type, length, buffer, 0, array);
+  napi_create_reference(env, *array, 1, reference);
+  return memory;
+}
+
+}  // namespace
 
 EnvState* EnvState::create(napi_env env) {
   EnvState* state = new EnvState(env);
@@ -32,13 +48,16 @@ EnvState* EnvState::create(napi_env env) {
 }
 
 napi_value EnvState::create_address() {
-  napi_value buffer = nullptr;
   napi_value array = nullptr;
-  void* memory = nullptr;
-  napi_create_arraybuffer(env_, kAddressWords * sizeof(uint32_t), &memory, &buffer);
-  napi_create_typedarray(env_, napi_uint32_array, kAddressWords, buffer, 0, &array);
-  napi_create_reference(env_, array, 1, &address_ref_);
+  void* const memory = create_array(env_, napi_uint32_array, kAddressWords, &array, &address_ref_);
   address_ = static_cast<uint32_t*>(memory);
+  return array;
+}
+
+napi_value EnvState::create_clock() {
+  napi_value array = nullptr;
+  void* const memory = create_array(env_, napi_float64_array, 1, &array, &clock_ref_);
+  clock_ = static_cast<double*>(memory);
   return array;
 }
 
@@ -117,14 +136,6 @@ void EnvState::drop() {
 
 namespace {
 
-napi_value clock_ms(napi_env env, napi_callback_info) {
-  timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  napi_value result = nullptr;
-  napi_create_double(env, static_cast<double>(now.tv_sec) * 1e3 + now.tv_nsec / 1e6, &result);
-  return result;
-}
-
 napi_value open_counts(napi_env env, napi_callback_info info) {
   EnvState* state = state_of(env, info);
   Napi::Object counts = Napi::Object::New(env);
@@ -134,7 +145,6 @@ napi_value open_counts(napi_env env, napi_callback_info info) {
 }
 
 constexpr Export kExports[] = {
-    {"clockMs", clock_ms},
     {"openCounts", open_counts},
 };
 
@@ -147,10 +157,12 @@ NAPI_MODULE_INIT() {
   EnvState* state = EnvState::create(env);
   if (state == nullptr) return nullptr;
   state->define(exports, kExports);
+  export_clock(state, exports);
   export_sockets(state, exports);
   export_pollers(state, exports);
   export_faults(state, exports);
   napi_set_named_property(env, exports, "address", state->create_address());
+  napi_set_named_property(env, exports, "clock", state->create_clock());
   napi_value backend = nullptr;
   napi_create_string_utf8(env, backend_name(default_backend()), NAPI_AUTO_LENGTH, &backend);
   napi_set_named_property(env, exports, "backend", backend);

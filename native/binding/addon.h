@@ -21,6 +21,7 @@
 #include <cstdint>
 
 #include "../core/address.h"
+#include "../core/clock.h"
 #include "descriptors.h"
 #include "poller_table.h"
 
@@ -54,6 +55,10 @@ class EnvState {
   napi_value create_address();
   uint32_t* address() const { return address_; }
 
+  // The array behind `clock`, likewise.
+  napi_value create_clock();
+  double* clock() const { return clock_; }
+
   // Opens the doorbell with the first poller. -errno.
   int open_doorbell();
 
@@ -75,6 +80,7 @@ class EnvState {
 
   Descriptors descriptors;
   PollerTable pollers;
+  DeadlineClock deadline_clock;
 
  private:
   explicit EnvState(napi_env env) : env_(env) {}
@@ -89,6 +95,8 @@ class EnvState {
   uv_loop_t* loop_ = nullptr;
   uint32_t* address_ = nullptr;
   napi_ref address_ref_ = nullptr;
+  double* clock_ = nullptr;
+  napi_ref clock_ref_ = nullptr;
 
   uv_async_t doorbell_;
   bool doorbell_open_ = false;
@@ -101,6 +109,7 @@ class EnvState {
 };
 
 // What each file of the binding exports.
+void export_clock(EnvState* state, napi_value exports);
 void export_sockets(EnvState* state, napi_value exports);
 void export_pollers(EnvState* state, napi_value exports);
 void export_faults(EnvState* state, napi_value exports);

@@ -284,7 +284,7 @@ export class EventLoop<M = unknown, T = unknown> {
       throw invalidType('timeout', 'what timeout() or interval() returned', timeout);
     }
     const wasPending = timeout.wheel === this.#wheel && this.#wheel.clear(timeout);
-    if (wasPending && !this.#inTick) this.#ticker.timersChanged();
+    if (wasPending && this.#inbox.sleeping) this.#ticker.resetAlarm();
     return wasPending;
   }
 
@@ -338,10 +338,10 @@ export class EventLoop<M = unknown, T = unknown> {
   #arm(payload: T, delayMs: number, periodMs: number): Timeout {
     this.#requireOpen();
     if (this.#wheel.size >= this.#config.timerCapacity) throw this.#timerOverflow();
-    const deadlineMs = this.#driver.now() + delayMs;
+    const deadlineMs = this.#driver.nowOrLater() + delayMs;
     const timeout = new Timeout(this.#wheel, payload, deadlineMs, periodMs);
     this.#wheel.arm(timeout);
-    if (!this.#inTick) this.#ticker.timersChanged();
+    if (this.#inbox.sleeping) this.#ticker.resetAlarm();
     return timeout;
   }
 

@@ -158,9 +158,9 @@ export class Ticker<M, T> {
     this.#inbox.sleeping = false;
   }
 
-  /** Timeouts were armed or cleared outside a tick: a loop that sleeps sets its alarm anew. */
-  timersChanged(): void {
-    if (!this.#inbox.sleeping || this.#nextMs === this.#armedMs) return;
+  /** Timeouts were armed or cleared while the loop sleeps. */
+  resetAlarm(): void {
+    if (this.#nextMs === this.#armedMs) return;
     // If the system refuses, the loop takes a turn, and finds out in sleep().
     if (this.#tryDeadline(this.#nextMs) < 0) this.#poller.wake();
   }

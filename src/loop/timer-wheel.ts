@@ -40,7 +40,7 @@ export class Timeout {
   /** @internal Orders timeouts as they were armed. */
   sequence = 0;
   /** @internal */ place = NOWHERE;
-  /** @internal */ next: Timeout | null = null;
+  /** @internal Null outside of a list, like `previous`. */ next: Timeout | null = null;
   /** @internal */ previous: Timeout | null = null;
 
   /** @internal `periodMs` is 0 for one-shot timeouts. */
@@ -108,9 +108,10 @@ export class TimerWheel {
     const head = this.#lists[slot];
     timeout.sequence = this.#sequence++;
     timeout.place = slot;
-    timeout.previous = null;
-    timeout.next = head;
-    if (head !== null) head.previous = timeout;
+    if (head !== null) {
+      timeout.next = head;
+      head.previous = timeout;
+    }
     this.#lists[slot] = timeout;
     this.#size += 1;
     if (deadlineMs < this.#bounds[slot]) this.#bounds[slot] = deadlineMs;

@@ -14,8 +14,11 @@ import type { Handle, SocketIo, Turn } from './driver.js';
 export type PollerId = number;
 
 export interface Binding extends SocketIo {
-  /** CLOCK_MONOTONIC in fractional milliseconds. */
-  clockMs(): number;
+  /** Where the two clocks write their milliseconds of CLOCK_MONOTONIC. */
+  readonly clock: Float64Array;
+  readClock(): void;
+  /** Never behind {@link readClock}, a few microseconds ahead at most, and cheaper. */
+  readDeadlineClock(): void;
 
   /** "epoll", "kqueue" or "poll". */
   readonly backend: string;
@@ -82,7 +85,9 @@ export const binding: Binding = load();
 
 function load(): Binding {
   try {
-    return require(ADDON);
+    // A copy, because an object that native code has filled is a dictionary to
+    // the engine: each call would look its function up by name.
+    return { ...require(ADDON) };
   } catch (cause) {
     throw new MillraceError(
       'ERR_ADDON_UNAVAILABLE',

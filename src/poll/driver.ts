@@ -169,6 +169,9 @@ export interface Driver {
   /** Monotonic milliseconds, fractional. */
   now(): number;
 
+  /** For deadlines: never before {@link now}, microseconds after it at most, and cheaper. */
+  nowOrLater(): number;
+
   /** [0, 1). */
   random(): number;
 

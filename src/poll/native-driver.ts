@@ -1,7 +1,6 @@
 /**
  * The driver on the operating system: the native addon behind the contract.
  */
-import { performance } from 'node:perf_hooks';
 import { isMainThread } from 'node:worker_threads';
 import { systemError } from '../errors.js';
 import { binding, type PollerId } from './binding.js';
@@ -14,18 +13,13 @@ import {
   type Turn,
 } from './driver.js';
 
-/** Enough for at least one that nothing interrupts. */
-const CALIBRATION_SAMPLES = 16;
-
-/** Kept from before any fake timers of a user could replace it. */
-const performanceNow = performance.now.bind(performance);
-
-const clockOffsetMs = calibrateClock();
+const { clock } = binding;
 
 export const nativeDriver: Driver = {
   name: 'native',
   io: binding,
-  now: nativeNow,
+  now: readClock,
+  nowOrLater: readDeadlineClock,
   random: Math.random,
   openPoller: (options) => new NativePoller(options),
 };
@@ -99,27 +93,13 @@ class NativePoller implements Poller {
   }
 }
 
-/**
- * CLOCK_MONOTONIC, on which deadlines are set and which all threads share.
- * `performance.now()` runs at the same pace from an origin of its own, and
- * costs a fraction of a call into the addon.
- */
-function nativeNow(): number {
-  return performanceNow() + clockOffsetMs;
+/** CLOCK_MONOTONIC, on which deadlines are set, and which all threads share. */
+function readClock(): number {
+  binding.readClock();
+  return clock[0];
 }
 
-/** The offset by the tightest of some samples, right to half its width. */
-function calibrateClock(): number {
-  let offsetMs = 0;
-  let narrowestMs = Infinity;
-  for (let i = 0; i < CALIBRATION_SAMPLES; i++) {
-    const beforeMs = performanceNow();
-    const clockMs = binding.clockMs();
-    const widthMs = performanceNow() - beforeMs;
-    if (widthMs < narrowestMs) {
-      narrowestMs = widthMs;
-      offsetMs = clockMs - (beforeMs + widthMs / 2);
-    }
-  }
-  return offsetMs;
+function readDeadlineClock(): number {
+  binding.readDeadlineClock();
+  return clock[0];
 }

@@ -32,6 +32,10 @@ export class FakeDriver implements Driver {
     return this.clockMs;
   }
 
+  nowOrLater(): number {
+    return this.clockMs;
+  }
+
   random(): number {
     return 0.5;
   }
