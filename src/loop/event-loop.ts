@@ -280,7 +280,8 @@ export class EventLoop<M = unknown, T = unknown> {
    * @throws TypeError ERR_INVALID_ARG_TYPE
    */
   clearTimeout(timeout: Timeout): boolean {
-    if (!(timeout instanceof Timeout)) {
+    // Asked first, because it takes a fraction of the time of instanceof.
+    if (timeout?.constructor !== Timeout && !(timeout instanceof Timeout)) {
       throw invalidType('timeout', 'what timeout() or interval() returned', timeout);
     }
     const wasPending = timeout.wheel === this.#wheel && this.#wheel.clear(timeout);
