@@ -7,6 +7,9 @@
       "core/sys.cc",
       "core/address.cc",
       "core/socket.cc",
+      "core/datagrams.cc",
+      "core/multicast.cc",
+      "core/unix_socket.cc",
       "core/waker.cc",
       "core/poller.cc",
       "core/poller_poll.cc",
@@ -16,10 +19,12 @@
     "binding_sources": [
       "binding/addon.cc",
       "binding/args.cc",
+      "binding/datagrams.cc",
       "binding/faults.cc",
       "binding/loop_poller.cc",
       "binding/poller.cc",
-      "binding/socket.cc"
+      "binding/socket.cc",
+      "binding/unix_socket.cc"
     ]
   },
   "targets": [
