@@ -8,6 +8,9 @@
       "core/address.cc",
       "core/clock.cc",
       "core/socket.cc",
+      "core/datagrams.cc",
+      "core/multicast.cc",
+      "core/unix_socket.cc",
       "core/waker.cc",
       "core/poller.cc",
       "core/poller_poll.cc",
@@ -18,10 +21,12 @@
       "binding/addon.cc",
       "binding/args.cc",
       "binding/clock.cc",
+      "binding/datagrams.cc",
       "binding/faults.cc",
       "binding/loop_poller.cc",
       "binding/poller.cc",
-      "binding/socket.cc"
+      "binding/socket.cc",
+      "binding/unix_socket.cc"
     ]
   },
   "targets": [

@@ -31,6 +31,8 @@ export const ERROR_CODES = Object.freeze({
   ERR_POLL_CLOSED: 'The poll was closed.',
   ERR_TIMER_OVERFLOW: 'As many timeouts are pending as timerCapacity allows.',
   ERR_CHANNEL_CLOSED: 'The receiving loop of the channel was closed.',
+  ERR_DOUBLE_RELEASE: 'An object was released to its pool twice.',
+  ERR_FOREIGN_RELEASE: 'An object was released to a pool that it does not come from.',
   ERR_ADDON_UNAVAILABLE: 'The native addon could not be loaded.',
 } as const);
 
@@ -82,7 +84,9 @@ export function systemError(result: number, syscall: string, endpoint?: Endpoint
 
 function describe(endpoint: Endpoint | undefined): string {
   if (endpoint === undefined) return '';
-  return endpoint.port === undefined ? ` ${endpoint.address}` : ` ${joinEndpoint(endpoint)}`;
+  // Abstract names begin with a null byte, for which tools of Linux write an @.
+  if (endpoint.port === undefined) return ` ${endpoint.address.replaceAll('\0', '@')}`;
+  return ` ${joinEndpoint(endpoint)}`;
 }
 
 function joinEndpoint({ address, port }: Endpoint): string {
@@ -126,6 +130,10 @@ export function illegalConstructor(className: string, origin: string): Coded<Typ
 
 export function typeErrorWith(code: ErrorCode, message: string): Coded<TypeError> {
   return coded(new TypeError(message), code);
+}
+
+export function rangeErrorWith(code: ErrorCode, message: string): Coded<RangeError> {
+  return coded(new RangeError(message), code);
 }
 
 /** The offending value, short enough for one line. */

@@ -1,4 +1,7 @@
 /** The public exports of `millrace`. */
+export { ObjectPool, type ObjectPoolOptions } from './collections/object-pool.js';
+export { RingBuf, type RingBufOptions } from './collections/ring-buf.js';
+export { Slab, type SlabOptions } from './collections/slab.js';
 export { ERROR_CODES, type ErrorCode, MillraceError, type SystemError } from './errors.js';
 export { type EventLoopConfig } from './loop/config.js';
 export { EventLoop } from './loop/event-loop.js';
@@ -16,6 +19,14 @@ export { ReadHint } from './poll/read-hint.js';
 export { Source } from './poll/source.js';
 export type { Token } from './poll/token.js';
 export type { AddressLike, SocketAddress } from './socket/address.js';
+export { DatagramBatch } from './socket/datagram-batch.js';
+export type { MulticastInterface } from './socket/multicast.js';
+export { FdSource } from './socket/fd-source.js';
+export { PipeReader, PipeWriter, pipe } from './socket/pipe.js';
 export { TcpListener, type TcpListenerOptions } from './socket/tcp-listener.js';
 export { TcpStream } from './socket/tcp-stream.js';
 export { type Datagram, UdpSocket, type UdpSocketOptions } from './socket/udp-socket.js';
+export type { UnixAddress, UnixAddressLike } from './socket/unix-address.js';
+export { UnixDatagram, type UnixDatagramReceived } from './socket/unix-datagram.js';
+export { UnixListener, type UnixListenerOptions } from './socket/unix-listener.js';
+export { type ReceivedFd, UnixStream } from './socket/unix-stream.js';

@@ -69,5 +69,14 @@ export const LATENESS_NS_MAX = 3600e9;
 export const DEFAULT_BACKLOG = 1024;
 export const BACKLOG_MAX = 65535;
 
+/** UIO_MAXIOV: what one sendmmsg(2) takes. */
+export const DATAGRAM_BATCH_MAX = 1024;
+
+/** The length field of UDP has 16 bits; headers make the real limit a little less. */
+export const DATAGRAM_BYTES_MAX = 65535;
+
 /** What the kernel takes for a socket buffer's size: a C int, doubled inside. */
 export const SOCKET_BUFFER_BYTES_MAX = 2 ** 30;
+
+/** What `sun_path` holds: 108 bytes on Linux, 104 elsewhere. */
+export const UNIX_PATH_BYTES = process.platform === 'linux' ? 108 : 104;

@@ -159,6 +159,8 @@ NAPI_MODULE_INIT() {
   state->define(exports, kExports);
   export_clock(state, exports);
   export_sockets(state, exports);
+  export_datagrams(state, exports);
+  export_unix_sockets(state, exports);
   export_pollers(state, exports);
   export_faults(state, exports);
   napi_set_named_property(env, exports, "address", state->create_address());

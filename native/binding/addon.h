@@ -111,6 +111,8 @@ class EnvState {
 // What each file of the binding exports.
 void export_clock(EnvState* state, napi_value exports);
 void export_sockets(EnvState* state, napi_value exports);
+void export_datagrams(EnvState* state, napi_value exports);
+void export_unix_sockets(EnvState* state, napi_value exports);
 void export_pollers(EnvState* state, napi_value exports);
 void export_faults(EnvState* state, napi_value exports);
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <node_api.h>
+#include <sys/uio.h>
 
 #include <algorithm>
 #include <climits>
@@ -107,6 +108,12 @@ inline bool get_part(napi_env env, const Arguments<N>& args, size_t index, const
   result->size = end - start;
   return true;
 }
+
+// One writev(2) takes no more buffers on any system of today (IOV_MAX).
+constexpr uint32_t kBuffersMax = 1024;
+
+// The first kBuffersMax of an array of Uint8Array, for which there is room.
+bool get_buffers(napi_env env, napi_value value, iovec* buffers, uint32_t* count);
 
 // False, with the TypeError thrown, if it is not a function.
 bool check_function(napi_env env, napi_value value, const char* name);

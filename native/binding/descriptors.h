@@ -25,12 +25,16 @@ class Descriptors {
     return result;
   }
 
+  bool has(int descriptor) const {
+    size_t fd = static_cast<size_t>(descriptor);
+    return fd < open_.size() && open_[fd];
+  }
+
   // Forgets a descriptor before it is closed: the kernel gives the number away
   // even when close(2) reports an error. False if it is not open here.
   bool release(int descriptor) {
-    size_t fd = static_cast<size_t>(descriptor);
-    if (fd >= open_.size() || !open_[fd]) return false;
-    open_[fd] = false;
+    if (!has(descriptor)) return false;
+    open_[static_cast<size_t>(descriptor)] = false;
     count_--;
     return true;
   }

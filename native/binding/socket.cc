@@ -2,11 +2,7 @@
 
 #include "../core/socket.h"
 
-#include <sys/uio.h>
-
-#include <algorithm>
 #include <cerrno>
-#include <climits>
 
 #include "addon.h"
 #include "args.h"
@@ -14,9 +10,6 @@
 namespace millrace {
 
 namespace {
-
-// One writev(2) takes no more on any system of today (IOV_MAX).
-constexpr uint32_t kBuffersMax = 1024;
 
 // Shared with RECV_TRUNCATED in src/poll/driver.ts.
 constexpr int64_t kReceiveTruncated = 0x40000000;
@@ -39,7 +32,7 @@ napi_value tcp_listen_on_address(napi_env env, napi_callback_info info) {
   return make_number(env, args.state->descriptors.adopt(tcp_listen(address, options)));
 }
 
-napi_value tcp_accept_one(napi_env env, napi_callback_info info) {
+napi_value accept_one(napi_env env, napi_callback_info info) {
   Arguments<1> args(env, info);
   int32_t listener;
   if (!get_int(env, args[0], "listener", &listener)) return nullptr;
@@ -80,26 +73,10 @@ napi_value write(napi_env env, napi_callback_info info) {
 napi_value writev(napi_env env, napi_callback_info info) {
   Arguments<2> args(env, info);
   int32_t fd;
-  uint32_t length;
-  if (!get_int(env, args[0], "handle", &fd)) return nullptr;
-  if (napi_get_array_length(env, args[1], &length) != napi_ok) {
-    throw_invalid_type(env, "buffers", "an array of Uint8Array");
-    return nullptr;
-  }
-  uint32_t count = std::min(length, kBuffersMax);
-  // In two passes, because fetching an element may run a getter, which could
-  // detach a buffer whose address was taken before.
-  napi_value elements[kBuffersMax];
-  for (uint32_t i = 0; i < count; i++) {
-    if (napi_get_element(env, args[1], i, &elements[i]) != napi_ok) return nullptr;
-  }
   iovec buffers[kBuffersMax];
-  size_t room = INT_MAX;  // of the result, and of what the kernel takes at once
-  for (uint32_t i = 0; i < count; i++) {
-    Bytes bytes;
-    if (!get_bytes(env, elements[i], "buffers", &bytes)) return nullptr;
-    buffers[i] = {bytes.data, std::min(bytes.size, room)};
-    room -= buffers[i].iov_len;
+  uint32_t count;
+  if (!get_int(env, args[0], "handle", &fd) || !get_buffers(env, args[1], buffers, &count)) {
+    return nullptr;
   }
   return make_number(env, socket_writev(fd, buffers, static_cast<int>(count)));
 }
@@ -181,10 +158,10 @@ napi_value udp_connect_to_address(napi_env env, napi_callback_info info) {
 }
 
 napi_value send_to(napi_env env, napi_callback_info info) {
-  Arguments<2> args(env, info);
+  Arguments<4> args(env, info);
   int32_t fd;
   Bytes buffer;
-  if (!get_int(env, args[0], "handle", &fd) || !get_bytes(env, args[1], "buffer", &buffer)) {
+  if (!get_int(env, args[0], "handle", &fd) || !get_part(env, args, 1, "buffer", &buffer)) {
     return nullptr;
   }
   Address address;
@@ -217,7 +194,7 @@ napi_value close(napi_env env, napi_callback_info info) {
 
 constexpr Export kExports[] = {
     {"tcpListen", tcp_listen_on_address},
-    {"tcpAccept", tcp_accept_one},
+    {"accept", accept_one},
     {"probe", probe},
     {"tcpConnect", tcp_connect_to_address},
     {"read", read},

@@ -209,20 +209,12 @@ ssize_t udp_send_to(int fd, const void* buffer, size_t size, const Address& addr
 }
 
 ssize_t udp_receive_from(int fd, void* buffer, size_t size, Address* from, bool* truncated) {
-  // recvmsg(2) and not recvfrom(2): only its flags tell that bytes were cut
-  // off while the size stays that of what was stored.
-  iovec part = {buffer, size};
-  msghdr message = {};
   from->storage.ss_family = AF_UNSPEC;  // Stays where the kernel gives no name.
-  message.msg_name = &from->storage;
-  message.msg_namelen = sizeof(from->storage);
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  const ssize_t result = sys::recvmsg(fd, &message);
+  from->length = sizeof(from->storage);
+  const ssize_t result = sys::recv_datagram(fd, buffer, size, from->get(), &from->length);
   if (result < 0) return result;
-  from->length = message.msg_namelen;
-  *truncated = (message.msg_flags & MSG_TRUNC) != 0;
-  return result;
+  *truncated = static_cast<size_t>(result) > size;
+  return *truncated ? static_cast<ssize_t>(size) : result;
 }
 
 int close_descriptor(int fd) { return sys::close(fd); }

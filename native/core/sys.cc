@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -30,7 +31,7 @@ constexpr const char* kCallNames[] = {
     "sendto", "shutdown", "getsockopt", "setsockopt", "getsockname", "getpeername", "close",
     "eventfd", "timerfd_create", "timerfd_settime", "epoll_create", "epoll_ctl", "epoll_wait",
     "poll", "pipe", "sigaction", "thread", "fcntl", "kqueue", "kevent_change", "kevent_wait",
-    "waker_read", "waker_write",
+    "socketpair", "fstat", "waker_read", "waker_write", "recvmmsg", "sendmmsg",
 };
 static_assert(sizeof(kCallNames) / sizeof(kCallNames[0]) == kCallCount, "one name for each call");
 
@@ -108,6 +109,15 @@ int without_sigpipe(int fd) {
 #endif
   return fd;
 }
+
+int with_flags_on_both(int ends[2]) {
+  const int first = without_sigpipe(with_flags(ends[0]));
+  const int second = without_sigpipe(with_flags(ends[1]));
+  if (first >= 0 && second >= 0) return 0;
+  if (first >= 0) ::close(ends[0]);
+  if (second >= 0) ::close(ends[1]);
+  return first < 0 ? first : second;
+}
 #endif  // !__linux__
 
 #ifdef MSG_NOSIGNAL
@@ -125,6 +135,16 @@ ssize_t receive(int fd, void* buffer, size_t size) {
   return ::syscall(SYS_recvfrom, fd, buffer, size, 0, nullptr, nullptr);
 }
 
+ssize_t receive_from(int fd, void* buffer, size_t size, int flags, sockaddr* from,
+                     socklen_t* length) {
+  return ::syscall(SYS_recvfrom, fd, buffer, size, flags, from, length);
+}
+
+ssize_t transmit_to(int fd, const void* buffer, size_t size, const sockaddr* to,
+                    socklen_t length) {
+  return ::syscall(SYS_sendto, fd, buffer, size, kSendFlags, to, length);
+}
+
 ssize_t transmit(int fd, const void* buffer, size_t size) {
   return ::syscall(SYS_sendto, fd, buffer, size, kSendFlags, nullptr, 0);
 }
@@ -134,7 +154,60 @@ ssize_t receive(int fd, void* buffer, size_t size) { return ::recv(fd, buffer, s
 ssize_t transmit(int fd, const void* buffer, size_t size) {
   return ::send(fd, buffer, size, kSendFlags);
 }
+
+ssize_t transmit_to(int fd, const void* buffer, size_t size, const sockaddr* to,
+                    socklen_t length) {
+  return ::sendto(fd, buffer, size, kSendFlags, to, length);
+}
+
+#ifdef __linux__
+ssize_t receive_from(int fd, void* buffer, size_t size, int flags, sockaddr* from,
+                     socklen_t* length) {
+  return ::recvfrom(fd, buffer, size, flags, from, length);
+}
 #endif
+#endif
+
+// Keeps a write(2) from raising SIGPIPE, for which pipes have no flag. Node
+// ignores the signal, and then one query is all this costs; but a program that
+// has listened for it once and stopped is left with its default action, death,
+// and a plain executable has that from the start. So unless it is ignored, it
+// is blocked in this thread, and one that the write leaves pending is taken. A
+// write raises it in its own thread, so no other thread is concerned.
+class SigpipeGuard {
+ public:
+  SigpipeGuard() {
+    struct sigaction current;
+    if (::sigaction(SIGPIPE, nullptr, &current) == 0 && current.sa_handler == SIG_IGN) return;
+    sigemptyset(&sigpipe_);
+    sigaddset(&sigpipe_, SIGPIPE);
+    // One that pends already is somebody else's and stays.
+    if (is_pending()) return;
+    is_blocking_ = pthread_sigmask(SIG_BLOCK, &sigpipe_, &previous_) == 0;
+  }
+
+  ~SigpipeGuard() {
+    if (!is_blocking_) return;
+    const int error = errno;
+    int taken;
+    if (is_pending()) sigwait(&sigpipe_, &taken);
+    pthread_sigmask(SIG_SETMASK, &previous_, nullptr);
+    errno = error;
+  }
+
+  SigpipeGuard(const SigpipeGuard&) = delete;
+  SigpipeGuard& operator=(const SigpipeGuard&) = delete;
+
+ private:
+  static bool is_pending() {
+    sigset_t pending;
+    return sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1;
+  }
+
+  sigset_t sigpipe_;
+  sigset_t previous_;
+  bool is_blocking_ = false;
+};
 
 timespec to_timespec(int64_t duration_ns) {
   timespec result;
@@ -184,6 +257,18 @@ int socket(int domain, int type) {
 #endif
 }
 
+int socket_pair(int type, int ends[2]) {
+#ifdef __linux__
+  return retry(Call::kSocketpair, [=] {
+    return ::socketpair(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends);
+  });
+#else
+  const int result =
+      retry(Call::kSocketpair, [=] { return ::socketpair(AF_UNIX, type, 0, ends); });
+  return result < 0 ? result : with_flags_on_both(ends);
+#endif
+}
+
 int accept(int listener) {
 #ifdef __linux__
   return retry(Call::kAccept,
@@ -199,13 +284,7 @@ int pipe(int ends[2]) {
   return retry(Call::kPipe, [=] { return ::pipe2(ends, O_CLOEXEC | O_NONBLOCK); });
 #else
   const int result = retry(Call::kPipe, [=] { return ::pipe(ends); });
-  if (result < 0) return result;
-  const int first = with_flags(ends[0]);
-  const int second = with_flags(ends[1]);
-  if (first >= 0 && second >= 0) return 0;
-  if (first >= 0) ::close(ends[0]);
-  if (second >= 0) ::close(ends[1]);
-  return first < 0 ? first : second;
+  return result < 0 ? result : with_flags_on_both(ends);
 #endif
 }
 
@@ -220,8 +299,34 @@ int close(int fd) {
 }
 
 int check_descriptor(int fd) {
-  const int result = retry(Call::kFcntl, [=] { return ::fcntl(fd, F_GETFD); });
-  return result < 0 ? result : 0;
+  struct stat status;
+  const int result = retry(Call::kFstat, [&] { return ::fstat(fd, &status); });
+  if (result < 0) return result;
+  return S_ISREG(status.st_mode) || S_ISDIR(status.st_mode) ? -EPERM : 0;
+}
+
+int set_flags(int fd) {
+  const int status = retry(Call::kFcntl, [=] { return ::fcntl(fd, F_GETFL); });
+  if (status < 0) return status;
+  // Close-on-exec first: it is the descriptor's own, while non-blocking holds
+  // for everybody who shares the open file, and is not to be set in vain.
+  const int result = retry(Call::kFcntl, [=] { return ::fcntl(fd, F_SETFD, FD_CLOEXEC); });
+  if (result < 0 || (status & O_NONBLOCK) != 0) return result;
+  return retry(Call::kFcntl, [=] { return ::fcntl(fd, F_SETFL, status | O_NONBLOCK); });
+}
+
+ssize_t read(int fd, void* buffer, size_t size) {
+  return retry(Call::kRead, [=] { return ::read(fd, buffer, size); });
+}
+
+ssize_t write(int fd, const void* buffer, size_t size) {
+  const SigpipeGuard guard;
+  return retry(Call::kWrite, [=] { return ::write(fd, buffer, size); });
+}
+
+ssize_t writev(int fd, const iovec* buffers, int count) {
+  const SigpipeGuard guard;
+  return retry(Call::kWritev, [=] { return ::writev(fd, buffers, count); });
 }
 
 // Sockets.
@@ -261,8 +366,64 @@ ssize_t recvmsg(int fd, msghdr* message) {
   return retry(Call::kRecvfrom, [=] { return ::recvmsg(fd, message, 0); });
 }
 
+ssize_t recvmsg_with_descriptors(int fd, msghdr* message) {
+#ifdef MSG_CMSG_CLOEXEC
+  constexpr int kFlags = MSG_CMSG_CLOEXEC;
+#else
+  constexpr int kFlags = 0;
+#endif
+  return retry(Call::kRecvfrom, [=] { return ::recvmsg(fd, message, kFlags); });
+}
+
+ssize_t recv_datagram(int fd, void* buffer, size_t size, sockaddr* from, socklen_t* length) {
+#ifdef __linux__
+  // With this flag the result is the whole size, of which recvmsg(2) elsewhere
+  // only says that it was more; and there is no header to be copied in and out.
+  const socklen_t room = *length;
+  return retry(Call::kRecvfrom, [=] {
+    *length = room;
+    return receive_from(fd, buffer, size, MSG_TRUNC, from, length);
+  });
+#else
+  iovec part = {buffer, size};
+  msghdr message = {};
+  message.msg_name = from;
+  message.msg_namelen = *length;
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  const ssize_t result = recvmsg(fd, &message);
+  if (result < 0) return result;
+  *length = message.msg_namelen;
+  return result + ((message.msg_flags & MSG_TRUNC) != 0 ? 1 : 0);
+#endif
+}
+
+int recvmmsg(int fd, BatchMessage* messages, unsigned count) {
+#ifdef __linux__
+  return retry(Call::kRecvmmsg, [=] { return ::recvmmsg(fd, messages, count, 0, nullptr); });
+#else
+  (void)fd, (void)messages, (void)count;
+  return retry(Call::kRecvmmsg, [] {
+    errno = ENOSYS;
+    return -1;
+  });
+#endif
+}
+
+int sendmmsg(int fd, BatchMessage* messages, unsigned count) {
+#ifdef __linux__
+  return retry(Call::kSendmmsg, [=] { return ::sendmmsg(fd, messages, count, kSendFlags); });
+#else
+  (void)fd, (void)messages, (void)count;
+  return retry(Call::kSendmmsg, [] {
+    errno = ENOSYS;
+    return -1;
+  });
+#endif
+}
+
 ssize_t sendto(int fd, const void* buffer, size_t size, const sockaddr* to, socklen_t length) {
-  return retry(Call::kSendto, [=] { return ::sendto(fd, buffer, size, kSendFlags, to, length); });
+  return retry(Call::kSendto, [=] { return transmit_to(fd, buffer, size, to, length); });
 }
 
 int shutdown(int fd, int how) {

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -22,6 +23,16 @@ struct itimerspec;
 struct kevent;
 
 namespace millrace::sys {
+
+// One message of recvmmsg() and sendmmsg(), whose own name only some have.
+#ifdef __linux__
+using BatchMessage = ::mmsghdr;
+#else
+struct BatchMessage {
+  msghdr msg_hdr;
+  unsigned msg_len;
+};
+#endif
 
 // One name for each wrapped call. kCallNames in sys.cc lists them in order.
 enum class Call : int {
@@ -55,10 +66,14 @@ enum class Call : int {
   kKqueue,
   kKeventChange,
   kKeventWait,
+  kSocketpair,
+  kFstat,
   // Reads and writes of wakers count apart from those of sockets: a fault
   // meant for a socket must not hit a wake-up that happens to come first.
   kWakerRead,
   kWakerWrite,
+  kRecvmmsg,
+  kSendmmsg,
   kCount,
 };
 
@@ -78,6 +93,7 @@ uint64_t fault_calls(Call call);
 // Descriptors: non-blocking and close-on-exec from birth. Closing succeeds
 // on EINTR, because the descriptor is gone by then.
 int socket(int domain, int type);
+int socket_pair(int type, int ends[2]);  // of AF_UNIX
 int accept(int listener);
 int eventfd();
 int pipe(int ends[2]);
@@ -86,8 +102,18 @@ int epoll_create();
 int kqueue();
 int close(int fd);
 
-// Whether the number is an open descriptor: 0 or -EBADF.
+// Whether the number is an open descriptor that can be waited for: 0, -EBADF,
+// or -EPERM for files and directories, which are always ready.
 int check_descriptor(int fd);
+
+// Makes a descriptor that somebody else opened non-blocking and close-on-exec.
+int set_flags(int fd);
+
+// read(2) and write(2), for what need not be a socket. No write raises
+// SIGPIPE, whatever the process does about that signal.
+ssize_t read(int fd, void* buffer, size_t size);
+ssize_t write(int fd, const void* buffer, size_t size);
+ssize_t writev(int fd, const iovec* buffers, int count);
 
 // Sockets. No write raises SIGPIPE. A connect that a signal interrupts goes
 // on by itself, so it is -EINPROGRESS.
@@ -98,6 +124,16 @@ ssize_t recv(int fd, void* buffer, size_t size);
 ssize_t send(int fd, const void* buffer, size_t size);
 ssize_t sendmsg(int fd, const msghdr& message);
 ssize_t recvmsg(int fd, msghdr* message);
+
+// As recvmsg(); descriptors that arrive are close-on-exec where the system can
+// do that in one step. set_flags() does the rest.
+ssize_t recvmsg_with_descriptors(int fd, msghdr* message);
+// One datagram. More than `size` if bytes were cut off; by how many is not told everywhere.
+ssize_t recv_datagram(int fd, void* buffer, size_t size, sockaddr* from, socklen_t* length);
+// Both take at least one message, and return how many they received or sent.
+// -ENOSYS where the system has no such call.
+int recvmmsg(int fd, BatchMessage* messages, unsigned count);
+int sendmmsg(int fd, BatchMessage* messages, unsigned count);
 ssize_t sendto(int fd, const void* buffer, size_t size, const sockaddr* to, socklen_t length);
 int shutdown(int fd, int how);
 int getsockopt(int fd, int level, int name, void* value, socklen_t* length);

@@ -7,7 +7,10 @@
 #include <atomic>
 #include <set>
 
+#include "../core/datagrams.h"
+#include "../core/multicast.h"
 #include "../core/poll_thread.h"
+#include "../core/unix_socket.h"
 #include "../core/waker.h"
 #include "check.h"
 #include "support.h"
@@ -67,6 +70,22 @@ void use_tcp(TestPoller& poller) {
   check_result(close_descriptor(listener));
 }
 
+// Sends a batch to itself, on a connected socket, and back again.
+void use_batch(int udp) {
+  uint8_t payloads[2 * 4] = {};
+  uint32_t headers[kBatchHeaderWords + 2 * kBatchDatagramWords] = {};
+  uint32_t addresses[2 * kAddressWords] = {};
+  for (uint32_t i = 0; i < 2; i++) {
+    headers[kBatchHeaderWords + i * kBatchDatagramWords + 1] = kDatagramNewAddress;
+  }
+  DatagramBatch batch(2, 4, headers, addresses);
+  check_result(batch.send(udp, payloads, 0, 2));
+  const int count = batch.receive(udp, payloads);
+  check_result(count);
+  if (count > 0) check_result(batch.send(udp, payloads, 0, static_cast<uint32_t>(count)));
+  check_result(udp_set_option(udp, UdpOption::kMulticastTtl, 1));
+}
+
 void use_udp() {
   UdpOptions options;
   options.receive_buffer_bytes = 20000;
@@ -80,7 +99,48 @@ void use_udp() {
   check_result(udp_connect(udp, self));
   check_result(udp_send_to(udp, "12345", 5, self));
   check_result(udp_receive_from(udp, buffer, sizeof(buffer), &from, &truncated));
+  use_batch(udp);
   check_result(close_descriptor(udp));
+}
+
+// Everything that gives a descriptor away or takes one, each at its own risk.
+void use_descriptor_passing() {
+  int ends[2] = {-1, -1};
+  int result = unix_pair(UnixPairKind::kStream, ends);
+  check_result(result);
+  if (result < 0) return;
+  const Descriptor left(ends[0]);
+  const Descriptor right(ends[1]);
+  result = pipe_open(ends);
+  check_result(result);
+  if (result < 0) return;
+  const Descriptor reader(ends[0]);
+  const Descriptor writer(ends[1]);
+  char buffer[4];
+  iovec part = {buffer, 1};
+  ReceivedDescriptor received;
+  check_result(foreign_prepare(reader.get()));
+  check_result(file_write(writer.get(), "x", 1));
+  check_result(file_writev(writer.get(), &part, 1));
+  check_result(unix_send_descriptor(left.get(), "x", 1, reader.get()));
+  check_result(unix_receive_descriptor(right.get(), buffer, 1, &received));
+  const Descriptor passed(received.fd);
+  if (passed.is_open()) check_result(file_read(passed.get(), buffer, sizeof(buffer)));
+}
+
+void use_unix_sockets() {
+  const char name[] = "\0millrace-fault-test";
+  Address address = {};
+  check_result(unix_address(name, sizeof(name) - 1, &address));
+  const Descriptor listener(unix_listen(address, 4));
+  check_result(listener.get());
+  const Descriptor client(unix_connect(address));
+  check_result(client.get());
+  const Descriptor server(tcp_accept(listener.get()));
+  check_result(server.get());
+  const Descriptor datagram(unix_datagram_open(nullptr));
+  check_result(datagram.get());
+  check_result(unix_datagram_send_to(datagram.get(), "x", 1, address));
 }
 
 void use_poll_thread(TestPoller& poller) {
@@ -113,6 +173,8 @@ void run_scenario() {
   if (poller.poller == nullptr) return;
   use_tcp(poller);
   use_udp();
+  use_descriptor_passing();
+  use_unix_sockets();
   use_poll_thread(poller);
 }
 

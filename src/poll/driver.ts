@@ -10,6 +10,9 @@
  * count), a negative number is `-errno`. Nothing here throws for what the
  * system refuses; sockets and loops turn the numbers into errors.
  */
+import type { DatagramIo } from './datagram-io.js';
+
+import type { UnixIo } from './unix-io.js';
 
 /** What a driver calls an open socket: a file descriptor on `native`. */
 export type Handle = number;
@@ -118,14 +121,14 @@ export const ShutdownHow = { read: 0, write: 1, both: 2 } as const;
 export const RECV_TRUNCATED = 0x40000000;
 
 /** Non-blocking socket operations on handles. Every result is a value or `-errno`. */
-export interface SocketIo {
+export interface SocketIo extends UnixIo, DatagramIo {
   /** Where addresses are passed: in before a call, out after it. */
   readonly address: AddressWords;
 
   /** Binds {@link address} and listens. */
   tcpListen(backlog: number, reusePort: boolean, ipv6Only: boolean): number;
-  /** The new handle, or `-EAGAIN`. */
-  tcpAccept(listener: Handle): number;
+  /** Of a listener of any kind: the new handle, or `-EAGAIN`. */
+  accept(listener: Handle): number;
   /** 0 if a handle could be opened now, else the error of the attempt. */
   probe(): number;
   /** Begins to connect to {@link address}. */
@@ -154,8 +157,8 @@ export interface SocketIo {
   ): number;
   /** Connects to {@link address}. */
   udpConnect(handle: Handle): number;
-  /** Sends to {@link address}. */
-  sendTo(handle: Handle, buffer: Uint8Array): number;
+  /** Sends `buffer`, or the part of it as in {@link read}, to {@link address}. */
+  sendTo(handle: Handle, buffer: Uint8Array, start?: number, end?: number): number;
   /** The size, plus {@link RECV_TRUNCATED} if bytes were cut off; fills {@link address}. */
   recvFrom(handle: Handle, buffer: Uint8Array): number;
 

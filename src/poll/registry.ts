@@ -6,6 +6,7 @@
  * event that was fetched for an earlier owner of the slot, or of the
  * descriptor number, finds another generation and is dropped (rule S3).
  */
+import { constants } from 'node:os';
 import { invalidType, MillraceError, outOfRange, systemError } from '../errors.js';
 import { requireInteger } from '../validate.js';
 import type { Driver, Poller } from './driver.js';
@@ -13,6 +14,9 @@ import { Interest } from './interest.js';
 import { POLL_OPT_ALL, PollOpt } from './poll-opt.js';
 import { Source, sourceClosed } from './source.js';
 import { requireToken, type Token } from './token.js';
+
+/** What the kernel says to a descriptor that it cannot wait for. */
+const EPERM = -constants.errno.EPERM;
 
 /** Where a registry's generations start; tests set it near the wrap-around. */
 const FIRST_GENERATION = 1;
@@ -90,7 +94,7 @@ export class Registry {
     const slot = this.#freeSlots.at(-1) ?? this.#registrations.length;
     const generation = this.#nextGeneration();
     const result = this.poller.add(source.handle, slot, generation, interest, opt);
-    if (result < 0) throw systemError(result, 'register');
+    if (result < 0) throw registerFailure(result);
     if (slot === this.#registrations.length) this.#registrations.push(null);
     else this.#freeSlots.pop();
     const place = { slot, generation };
@@ -234,6 +238,15 @@ function requireWanted(token: unknown, interest: unknown, opt: unknown): void {
   if (((opt as PollOpt) & ~POLL_OPT_ALL) !== 0) {
     throw outOfRange('opt', 'a combination of the flags of PollOpt', opt);
   }
+}
+
+/** The system's error, with advice where its own words would not help. */
+function registerFailure(result: number): Error {
+  const error = systemError(result, 'register');
+  if (result === EPERM) {
+    error.message += '; files and directories are always ready: use node:fs for them';
+  }
+  return error;
 }
 
 function alreadyRegistered(source: Source, registry: Registry): MillraceError {

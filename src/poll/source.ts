@@ -17,7 +17,7 @@ const EAGAIN = -constants.errno.EAGAIN;
 /** No call succeeds on it, so that hot paths need no check for being closed. */
 const CLOSED_HANDLE: Handle = -1;
 
-const ORIGINS = 'bind(), connect() or accept()';
+const ORIGINS = 'bind(), connect(), accept(), pair() or pipe()';
 
 export abstract class Source {
   /** @internal */
@@ -84,12 +84,12 @@ export abstract class Source {
    *
    * @internal
    */
-  protected refused(result: number, syscall: string, bits: Interest): null {
+  protected refused(result: number, syscall: string, bits: Interest, endpoint?: Endpoint): null {
     if (result === EAGAIN && !this.closed) {
       this.registration?.rearm(bits);
       return null;
     }
-    throw this.failure(result, syscall);
+    throw this.failure(result, syscall, endpoint);
   }
 
   /** @internal The error for a result of `-errno`. */

@@ -23,6 +23,7 @@ export interface SocketAddress {
 }
 
 const PORT_MAX = 65535;
+const WORD_COUNT = 8;
 
 /** Without a host: every IPv4 address to bind to, this machine to connect to. */
 const ANY_HOST = '0.0.0.0';
@@ -39,6 +40,9 @@ const parsedObjects = new WeakMap<object, Uint32Array>();
 const RECENT_SIZE = 256;
 const recent: ({ words: Uint32Array; address: SocketAddress } | undefined)[] = [];
 
+/** The one that was read last: an answer goes there, and finds its words at once. */
+let latest: { words: Uint32Array; address: SocketAddress } | undefined;
+
 /**
  * Writes a user's address into the words of the driver.
  *
@@ -46,7 +50,8 @@ const recent: ({ words: Uint32Array; address: SocketAddress } | undefined)[] = [
  * ERR_OUT_OF_RANGE for the port
  */
 export function writeAddress(words: AddressWords, value: AddressLike): void {
-  words.set(typeof value === 'string' ? parseString(value) : parseObject(value));
+  if (latest !== undefined && value === latest.address) copyWords(words, latest.words);
+  else copyWords(words, typeof value === 'string' ? parseString(value) : parseObject(value));
 }
 
 /**
@@ -54,12 +59,17 @@ export function writeAddress(words: AddressWords, value: AddressLike): void {
  * while it is in recent use.
  */
 export function readAddress(words: AddressWords): SocketAddress {
+  if (latest !== undefined && sameWords(latest.words, words)) return latest.address;
   const index = hash(words) % RECENT_SIZE;
   const hit = recent[index];
-  if (hit !== undefined && sameWords(hit.words, words)) return hit.address;
+  if (hit !== undefined && sameWords(hit.words, words)) {
+    latest = hit;
+    return hit.address;
+  }
   const copy = words.slice();
   const address = Object.freeze(format(copy));
-  recent[index] = { words: copy, address };
+  latest = { words: copy, address };
+  recent[index] = latest;
   parsedObjects.set(address, copy);
   return address;
 }
@@ -94,7 +104,7 @@ function pack(host: string, port: number, original: unknown): Uint32Array {
   if (!Number.isInteger(port) || port < 0 || port > PORT_MAX) {
     throw outOfRange('address.port', `a whole number from 0 to ${PORT_MAX}`, port);
   }
-  const words = new Uint32Array(8);
+  const words = new Uint32Array(WORD_COUNT);
   words[1] = port;
   if (isIPv4(host)) {
     words[0] = 4;
@@ -188,6 +198,11 @@ function sameWords(left: Uint32Array, right: Uint32Array): boolean {
     if (left[index] !== right[index]) return false;
   }
   return true;
+}
+
+/** For so few words a loop is quicker than `set()`. */
+function copyWords(target: Uint32Array, source: Uint32Array): void {
+  for (let index = 0; index < WORD_COUNT; index++) target[index] = source[index];
 }
 
 function invalidAddress(value: unknown): TypeError {

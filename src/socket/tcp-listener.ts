@@ -1,12 +1,10 @@
-import { constants } from 'node:os';
 import { systemError } from '../errors.js';
 import { BACKLOG_MAX, DEFAULT_BACKLOG } from '../limits.js';
 import { currentDriver } from '../poll/current-driver.js';
 import type { Driver, Handle } from '../poll/driver.js';
-import { Interest } from '../poll/interest.js';
-import { Source } from '../poll/source.js';
 import { requireBoolean, requireInteger, requireOptions } from '../validate.js';
 import { type AddressLike, readAddress, type SocketAddress, writeAddress } from './address.js';
+import { Listener } from './listener.js';
 import { TcpStream } from './tcp-stream.js';
 
 export interface TcpListenerOptions {
@@ -18,16 +16,8 @@ export interface TcpListenerOptions {
   ipv6Only?: boolean;
 }
 
-const { EMFILE, ENFILE, ENOBUFS, ENOMEM } = constants.errno;
-
-/** What accept(2) says when a connection waits and the means to take it are missing. */
-const EXHAUSTION = new Set([-EMFILE, -ENFILE, -ENOBUFS, -ENOMEM]);
-
 /** A listening TCP socket. Readable when a connection waits. */
-export class TcpListener extends Source {
-  /** Set while descriptors are short, so that they are probed for before an accept. */
-  #scarce = false;
-
+export class TcpListener extends Listener<TcpStream> {
   private constructor(driver: Driver, handle: Handle) {
     super(driver, handle);
   }
@@ -56,38 +46,14 @@ export class TcpListener extends Source {
     return new TcpListener(driver, handle);
   }
 
-  /**
-   * Takes one waiting connection; null when none waits.
-   *
-   * When the process or the system has run out of descriptors (or memory for
-   * sockets), a registered listener answers null, falls silent, and becomes
-   * readable again by itself once there are some: the waiting connections stay
-   * in the backlog, and nothing spins. A listener that is not registered
-   * throws the system error (EMFILE ...), since nobody would wake it.
-   *
-   * @throws a system error; ERR_SOURCE_CLOSED
-   */
-  accept(): TcpStream | null {
-    if (this.#scarce && this.#suspendIfExhausted(this.io.probe())) return null;
-    const handle = this.io.tcpAccept(this.handle);
-    if (handle >= 0) return new TcpStream(this.driver, handle);
-    if (this.#suspendIfExhausted(handle)) return null;
-    this.#scarce = false;
-    return this.refused(handle, 'accept', Interest.READABLE);
-  }
-
   /** Where it listens, with the port that the system chose. */
   get localAddress(): SocketAddress {
     this.check(this.io.localAddress(this.handle), 'getsockname');
     return readAddress(this.io.address);
   }
 
-  #suspendIfExhausted(result: number): boolean {
-    if (result >= 0 || !EXHAUSTION.has(result)) return false;
-    const { registration } = this;
-    if (registration === null) throw this.failure(result, 'accept');
-    this.#scarce = true;
-    registration.registry.suspend(registration, this.driver.now());
-    return true;
+  /** @internal */
+  protected override accepted(handle: Handle): TcpStream {
+    return new TcpStream(this.driver, handle);
   }
 }

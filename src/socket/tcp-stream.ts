@@ -1,10 +1,9 @@
-import { invalidType, invalidValue, outOfRange, systemError } from '../errors.js';
+import { outOfRange, systemError } from '../errors.js';
 import { currentDriver } from '../poll/current-driver.js';
-import { ShutdownHow, SocketOption } from '../poll/driver.js';
-import { Interest } from '../poll/interest.js';
-import { Source } from '../poll/source.js';
-import { requireBoolean, requireBytes, requireDuration } from '../validate.js';
+import { SocketOption } from '../poll/driver.js';
+import { requireBoolean, requireDuration } from '../validate.js';
 import { type AddressLike, readAddress, type SocketAddress, writeAddress } from './address.js';
+import { Stream } from './stream.js';
 
 /** A day; the kernel's own limit for keep-alive times is a little over nine hours. */
 const OPTION_MS_MAX = 32767 * 1000;
@@ -13,7 +12,7 @@ const OPTION_MS_MAX = 32767 * 1000;
  * A TCP connection, from {@link TcpStream.connect} or `TcpListener.accept()`.
  * Each operation is one non-blocking system call on the caller's own memory.
  */
-export class TcpStream extends Source {
+export class TcpStream extends Stream {
   /**
    * Begins to connect. The first `writable` says that it succeeded; an ERROR
    * event that it failed, with the cause in {@link takeError}.
@@ -29,66 +28,6 @@ export class TcpStream extends Source {
     const handle = driver.io.tcpConnect();
     if (handle < 0) throw systemError(handle, 'connect', endpoint);
     return new TcpStream(driver, handle);
-  }
-
-  /**
-   * Reads what is there into `buffer`, or into its part from `start` to `end`.
-   * Returns the number of bytes; null if nothing is there yet; 0 at the end of
-   * the stream.
-   *
-   * @param buffer with room for at least one byte, since 0 means the end
-   * @throws a system error (ECONNRESET ...); ERR_SOURCE_CLOSED; TypeError
-   * ERR_INVALID_ARG_TYPE; RangeError ERR_OUT_OF_RANGE, also for no room
-   */
-  read(buffer: Uint8Array, start?: number, end?: number): number | null {
-    const result = this.readPart(buffer, start, end);
-    if (result > 0) return result;
-    if (result < 0) return this.refused(result, 'read', Interest.READABLE);
-    const room = (end ?? buffer.length) - (start ?? 0);
-    if (room === 0) throw outOfRange('room in buffer', 'at least 1 byte (0 means the end)', 0);
-    return 0;
-  }
-
-  /**
-   * Writes as much of `buffer`, or of its part from `start` to `end`, as the
-   * system takes. Returns the number of bytes, which may be less than there
-   * are; null if it takes nothing now. Never raises SIGPIPE.
-   *
-   * @throws a system error (EPIPE, ECONNRESET ...); ERR_SOURCE_CLOSED;
-   * TypeError ERR_INVALID_ARG_TYPE; RangeError ERR_OUT_OF_RANGE
-   */
-  write(buffer: Uint8Array, start?: number, end?: number): number | null {
-    const result = this.writePart(buffer, start, end);
-    return result >= 0 ? result : this.refused(result, 'write', Interest.WRITABLE);
-  }
-
-  /**
-   * As {@link write}, from several buffers in one system call: the first 1024
-   * of them if there are more.
-   */
-  writev(buffers: readonly Uint8Array[]): number | null {
-    if (!Array.isArray(buffers)) throw invalidType('buffers', 'an array of Uint8Array', buffers);
-    for (const buffer of buffers) requireBytes('buffers', buffer);
-    const result = this.io.writev(this.handle, buffers);
-    return result >= 0 ? result : this.refused(result, 'writev', Interest.WRITABLE);
-  }
-
-  /**
-   * Ends one half of the connection, or both. After 'write' the peer reads
-   * the end of the stream once it has read everything before it.
-   */
-  shutdown(how: 'read' | 'write' | 'both'): void {
-    if (typeof how !== 'string') throw invalidType('how', "'read', 'write' or 'both'", how);
-    if (!Object.hasOwn(ShutdownHow, how)) {
-      throw invalidValue('how', "'read', 'write' or 'both'", how);
-    }
-    this.check(this.io.shutdown(this.handle, ShutdownHow[how]), 'shutdown');
-  }
-
-  /** The error that the system keeps for this socket, and forgets by telling; or null. */
-  takeError(): Error | null {
-    const error = this.check(this.io.takeError(this.handle), 'getsockopt');
-    return error === 0 ? null : systemError(-error, 'connect');
   }
 
   /** Sends small writes at once (on) or lets the system gather them (off). */

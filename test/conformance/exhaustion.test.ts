@@ -10,12 +10,13 @@
  * served; then some end, and as many others must be taken soon.
  */
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
+import { connect, type NetConnectOpts, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
 import { type PollerMode, PollOpt } from '../../src/index.js';
 import { leavesNothingBehind } from '../support/leaks.js';
 import { Fixture } from '../support/processes.js';
+import { Paths } from '../support/unix.js';
 
 leavesNothingBehind();
 
@@ -47,8 +48,8 @@ describe('a server without descriptors', function () {
     clients = [];
   });
 
-  async function open(port: number): Promise<Socket> {
-    const client = connect(port, '127.0.0.1');
+  async function open(to: NetConnectOpts): Promise<Socket> {
+    const client = connect(to);
     clients.push(client);
     await once(client, 'connect');
     // Those that were never accepted are reset when the server ends.
@@ -63,23 +64,27 @@ describe('a server without descriptors', function () {
     expect(got).to.equal(text);
   }
 
-  const cases: [string, number, PollerMode][] = [
-    ['LEVEL', PollOpt.LEVEL, 'thread'],
-    ['EDGE', PollOpt.EDGE, 'thread'],
-    ['LEVEL', PollOpt.LEVEL, 'inline'],
-    ['EDGE', PollOpt.EDGE, 'inline'],
+  const cases: [string, number, PollerMode, 'TCP' | 'Unix'][] = [
+    ['LEVEL', PollOpt.LEVEL, 'thread', 'TCP'],
+    ['EDGE', PollOpt.EDGE, 'thread', 'TCP'],
+    ['LEVEL', PollOpt.LEVEL, 'inline', 'TCP'],
+    ['EDGE', PollOpt.EDGE, 'inline', 'TCP'],
+    ['LEVEL', PollOpt.LEVEL, 'thread', 'Unix'],
+    ['EDGE', PollOpt.EDGE, 'inline', 'Unix'],
   ];
-  for (const [name, opt, poller] of cases) {
-    it(`S7: stays quiet, serves whom it has, and recovers (${name}, ${poller})`, async () => {
-      await using server = new Fixture('scarce-server', { opt, poller, limit: DESCRIPTORS });
+  for (const [name, opt, poller, kind] of cases) {
+    it(`S7: is quiet, serves whom it has, and recovers (${kind}, ${name}, ${poller})`, async () => {
+      using paths = new Paths();
+      const path = kind === 'Unix' ? paths.next() : undefined;
+      await using server = new Fixture('scarce-server', { opt, poller, limit: DESCRIPTORS, path });
       const measured = async () => {
         server.kill('SIGUSR2');
         return server.report<Measurement>(DEADLINE_MS);
       };
-      const { port } = await server.report<{ port: number }>(DEADLINE_MS);
-      const first = await open(port);
+      const address = await server.report<NetConnectOpts>(DEADLINE_MS);
+      const first = await open(address);
       await echoed(first, 'before');
-      for (let i = 1; i < CLIENTS; i++) await open(port);
+      for (let i = 1; i < CLIENTS; i++) await open(address);
       const { accepted } = await measured();
       expect(accepted).to.be.within(10, DESCRIPTORS);
 

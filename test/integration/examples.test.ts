@@ -3,10 +3,13 @@
  * the echo server is tried with clients of node:net, which share no code with it.
  */
 import { randomBytes } from 'node:crypto';
+import { createSocket, type Socket as UdpClient } from 'node:dgram';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { expect } from 'chai';
 import { Program } from '../support/program.js';
+import { Paths } from '../support/unix.js';
 
 const MIB = 1024 * 1024;
 
@@ -67,6 +70,51 @@ describe('examples', function () {
       'Nothing heard for 150 ms: standing for election',
       '',
     ]);
+  });
+
+  it('08-pass-a-descriptor answers a connection in another process than took it', async () => {
+    expect(await outputOf('08-pass-a-descriptor')).to.deep.equal([
+      'Front: accepted a connection, handing it over',
+      'Worker: received a connection',
+      'Client: received "Hello from the other process"',
+      '',
+    ]);
+  });
+
+  describe('07-unix-chat', () => {
+    const paths = new Paths();
+    let members: Socket[] = [];
+
+    after(() => paths.close());
+
+    afterEach(() => {
+      for (const member of members) member.destroy();
+      members = [];
+    });
+
+    it('tells all others what one says, outlives who leaves, and removes its path', async () => {
+      const path = paths.next();
+      const room = start('07-unix-chat', [path]);
+      await room.waitFor(/Listening on .*\n/);
+      for (let count = 1; count <= 3; count++) {
+        members.push(connect(path));
+        await room.waitFor(new RegExp(`${count} in the room\n`));
+      }
+      const [first, second, third] = members as [Socket, Socket, Socket];
+      first.write('hello');
+      for (const other of [second, third]) {
+        expect(String((await once(other, 'data'))[0])).to.equal('hello');
+      }
+      second.destroy();
+      await room.waitFor(/3 in the room\n2 in the room\n/);
+      third.write('still here');
+      expect(String((await once(first, 'data'))[0])).to.equal('still here');
+      const end = once(first.resume(), 'end');
+      room.kill('SIGTERM');
+      await end;
+      expect(await room.end()).to.include({ code: 0, stderr: '' });
+      expect(existsSync(path)).to.equal(false);
+    });
   });
 
   describe('04-echo-server', () => {
@@ -161,6 +209,61 @@ describe('examples', function () {
       const { code, stderr } = await start('04-echo-server', [`127.0.0.1:${port}`]).end();
       expect(stderr).to.include('EADDRINUSE').and.to.include(`127.0.0.1:${port}`);
       expect(code).to.equal(1);
+    });
+  });
+
+  describe('06-udp-echo', () => {
+    let server: Program;
+    let port: number;
+    let clients: UdpClient[] = [];
+
+    beforeEach(async () => {
+      server = start('06-udp-echo', ['127.0.0.1:0']);
+      port = Number((await server.waitFor(/Listening on 127\.0\.0\.1:(\d+)\n/))[1]);
+    });
+
+    afterEach(() => {
+      for (const client of clients) client.close();
+      clients = [];
+    });
+
+    function open(): UdpClient {
+      const client = createSocket('udp4');
+      clients.push(client);
+      return client;
+    }
+
+    /** Sends all at once, and returns as many answers. */
+    async function echoesOf(client: UdpClient, texts: readonly string[]): Promise<string[]> {
+      const answers: string[] = [];
+      const all = new Promise((resolve) => {
+        client.on('message', (data) => {
+          if (answers.push(String(data)) === texts.length) resolve(null);
+        });
+      });
+      for (const text of texts) client.send(text, port, '127.0.0.1');
+      await all;
+      return answers;
+    }
+
+    it('sends every datagram back to the peer that it came from', async () => {
+      const peers = Array.from({ length: 10 }, (_, peer) =>
+        Array.from({ length: 20 }, (__, number) => `${peer}: ${number}`),
+      );
+      const echoes = await Promise.all(peers.map((texts) => echoesOf(open(), texts)));
+      expect(echoes).to.deep.equal(peers);
+    });
+
+    it('does not answer what it could not receive whole, and goes on', async () => {
+      const client = open();
+      for (const size of [2049, 4000]) client.send(Buffer.alloc(size), port, '127.0.0.1');
+      const whole = ['short', 'x'.repeat(2048)];
+      expect(await echoesOf(client, whole)).to.deep.equal(whole);
+      server.kill('SIGTERM');
+      const { code, stdout, stderr } = await server.end();
+      expect(stderr).to.equal('');
+      expect(stdout).to.match(/SIGTERM: 2 datagrams were echoed\n$/);
+      expect(code).to.equal(0);
     });
   });
 });

@@ -50,8 +50,13 @@ const ALWAYS_MADE = [
   'close',
   'sigaction',
   'thread',
+  'socketpair',
+  'pipe',
+  'fcntl',
   'waker_read',
   'waker_write',
+  'recvmmsg',
+  'sendmmsg',
 ];
 
 const MADE_BY_BACKEND: Record<string, string[]> = {

@@ -59,6 +59,15 @@ export class Program {
     return withDeadline(this.#ended, () => this.#describe());
   }
 
+  /** To its standard input. */
+  write(text: string): void {
+    this.#child.stdin.write(text);
+  }
+
+  endInput(): void {
+    this.#child.stdin.end();
+  }
+
   kill(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
   }

@@ -21,6 +21,7 @@ const LAYERS = [
   'src/loop',
   'src/socket',
   'src/poll',
+  'src/collections',
 ];
 
 /** Layers that may not know each other, though they stand on one floor. */
@@ -89,6 +90,14 @@ describe('tidy: layers', () => {
     };
     const circles = sources.map((path) => visit(path, [])).filter((circle) => circle !== null);
     expect(circles).to.deep.equal([]);
+  });
+
+  it('the collections know of errors and checks, and of nothing else', () => {
+    const outside = imports.filter(
+      ({ from, to }) =>
+        from.startsWith('src/collections/') && !['src/errors.ts', 'src/validate.ts'].includes(to),
+    );
+    expect(outside).to.deep.equal([]);
   });
 
   it('one file alone loads the addon', () => {

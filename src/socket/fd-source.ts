@@ -1,0 +1,52 @@
+import { systemError } from '../errors.js';
+import { currentDriver } from '../poll/current-driver.js';
+import type { Driver, Handle } from '../poll/driver.js';
+import { requireInteger } from '../validate.js';
+import { FileSource } from './file-source.js';
+
+/** Descriptors are C ints. */
+const FD_MAX = 2 ** 31 - 1;
+
+/**
+ * A descriptor that was opened elsewhere: a terminal, an eventfd, a serial
+ * line, what {@link UnixStream.recvFd} received. It belongs to the source from
+ * then on: `close()` closes it, and nobody else may.
+ */
+export class FdSource extends FileSource {
+  /**
+   * Takes over an open descriptor, and makes it close-on-exec and
+   * non-blocking. Non-blocking concerns everybody who shares the open file: the
+   * other processes on a terminal, say.
+   *
+   * Files and directories are always ready; they can be read and written here,
+   * and `register()` refuses them with EPERM.
+   *
+   * @throws a system error: EBADF for what is not open, EEXIST for what a
+   * source owns already; TypeError ERR_INVALID_ARG_TYPE; RangeError
+   * ERR_OUT_OF_RANGE
+   */
+  constructor(fd: number);
+  /** @internal A handle that the driver owns already. */
+  constructor(handle: Handle, owner: Driver);
+  constructor(fd: number, owner?: Driver) {
+    const driver = owner ?? currentDriver();
+    super(driver, owner === undefined ? adopt(driver, fd) : fd);
+  }
+
+  /** As `read()` of a stream. @throws a system error (EIO ...), and what streams throw */
+  read(buffer: Uint8Array, start?: number, end?: number): number | null {
+    return this.readBytes(buffer, start, end);
+  }
+
+  /** As `write()` of a stream. Never raises SIGPIPE. */
+  write(buffer: Uint8Array, start?: number, end?: number): number | null {
+    return this.writeBytes(buffer, start, end);
+  }
+}
+
+function adopt(driver: Driver, fd: number): Handle {
+  requireInteger('fd', fd, { min: 0, max: FD_MAX });
+  const handle = driver.io.adopt(fd);
+  if (handle < 0) throw systemError(handle, 'fcntl');
+  return handle;
+}

@@ -1,0 +1,46 @@
+import { systemError } from '../errors.js';
+import { currentDriver } from '../poll/current-driver.js';
+import { FileSource } from './file-source.js';
+
+/** The reading end of a pipe. Readable when bytes wait, HUP when the writing end is closed. */
+export class PipeReader extends FileSource {
+  /** As `read()` of a stream: 0 when the writing end is closed and all was read. */
+  read(buffer: Uint8Array, start?: number, end?: number): number | null {
+    return this.readBytes(buffer, start, end);
+  }
+}
+
+/**
+ * The writing end of a pipe. Writable when there is room, ERROR when the
+ * reading end is closed.
+ */
+export class PipeWriter extends FileSource {
+  /**
+   * As `write()` of a stream. What is no longer than the system's PIPE_BUF (at
+   * least 512 bytes, 4096 on Linux) is taken whole or not at all.
+   *
+   * @throws EPIPE when the reading end is closed, and never raises SIGPIPE
+   */
+  write(buffer: Uint8Array, start?: number, end?: number): number | null {
+    return this.writeBytes(buffer, start, end);
+  }
+
+  /** As {@link write}, from several buffers in one system call: the first 1024 of them. */
+  writev(buffers: readonly Uint8Array[]): number | null {
+    return this.writeAll(buffers);
+  }
+}
+
+const handles = new Int32Array(2);
+
+/**
+ * A pipe: what is written to the second is read from the first.
+ *
+ * @throws a system error (EMFILE, ENFILE)
+ */
+export function pipe(): [PipeReader, PipeWriter] {
+  const driver = currentDriver();
+  const result = driver.io.pipe(handles);
+  if (result < 0) throw systemError(result, 'pipe');
+  return [new PipeReader(driver, handles[0]), new PipeWriter(driver, handles[1])];
+}
