@@ -1,8 +1,8 @@
 /**
  * An election timer that a stall cannot make stale.
  *
- * The follower waits 150 ms for a heartbeat. One is on its way when the thread
- * is busy for 400 ms: when it is back, the timer is long overdue and the
+ * The follower waits 150 ms for the next heartbeat. One is on its way when the
+ * thread is busy for 400 ms: when it is back, the timer is long overdue and the
  * heartbeat still unread. The heartbeat is delivered first, and the timer that
  * it clears never fires. Only the silence after that leads to an election.
  */
@@ -13,30 +13,32 @@ const STALL_MS = 400;
 
 type Alarm = 'election' | 'stall';
 
+const socket = UdpSocket.bind('127.0.0.1:0');
+const leader = UdpSocket.bind('127.0.0.1:0');
+const buffer = new Uint8Array(64);
+
 class Follower extends Handler<never, Alarm> {
-  readonly socket = UdpSocket.bind('127.0.0.1:0');
-  readonly #buffer = new Uint8Array(64);
   #election: Timeout | null = null;
 
-  waitForHeartbeat(loop: EventLoop<never, Alarm>): void {
+  override readable(loop: EventLoop<never, Alarm>): void {
+    while (socket.recvFrom(buffer) !== null) console.log('Heartbeat');
     if (this.#election !== null) loop.clearTimeout(this.#election);
     this.#election = loop.timeout('election', ELECTION_MS);
   }
 
-  override readable(loop: EventLoop<never, Alarm>): void {
-    while (this.socket.recvFrom(this.#buffer) !== null) console.log('Heartbeat');
-    this.waitForHeartbeat(loop);
-  }
-
   override timeout(loop: EventLoop<never, Alarm>, alarm: Alarm): void {
     if (alarm === 'stall') {
-      sender.sendTo(new Uint8Array(8), this.socket.localAddress);
+      sendHeartbeat();
       stall();
-      return;
+    } else {
+      console.log(`Nothing heard for ${ELECTION_MS} ms: standing for election`);
+      loop.shutdown();
     }
-    console.log(`Nothing heard for ${ELECTION_MS} ms: standing for election`);
-    loop.shutdown();
   }
+}
+
+function sendHeartbeat(): void {
+  leader.sendTo(new Uint8Array(8), socket.localAddress);
 }
 
 /** What a long computation, or a collection of garbage, does to a thread. */
@@ -47,12 +49,10 @@ function stall(): void {
 }
 
 const loop = new EventLoop<never, Alarm>();
-const sender = UdpSocket.bind('127.0.0.1:0');
-const follower = new Follower();
-loop.register(follower.socket, loop.nextToken());
-follower.waitForHeartbeat(loop);
+loop.register(socket, loop.nextToken());
 loop.timeout('stall', ELECTION_MS / 3);
-await loop.run(follower);
-follower.socket.close();
-sender.close();
+sendHeartbeat();
+await loop.run(new Follower());
+socket.close();
+leader.close();
 loop.close();

@@ -65,6 +65,7 @@ describe('examples', function () {
 
   it('05-election-timer hears the heartbeat that came before the deadline', async () => {
     expect(await outputOf('05-election-timer')).to.deep.equal([
+      'Heartbeat',
       'The thread was busy for 400 ms',
       'Heartbeat',
       'Nothing heard for 150 ms: standing for election',
