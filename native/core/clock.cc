@@ -25,9 +25,9 @@ constexpr double kRateSurplus = 1.001;
 // Readings may be carried out out of order, some dozens of cycles apart.
 constexpr int64_t kMarginNs = 500;
 
-// A thread that lost its processor between two readings shows a gap like this
-// between them: such a pair is no anchor.
-constexpr int64_t kReadingMaxNs = 1000;
+// Counts between two readings that belong together: half a microsecond to one
+// on processors of today. More, and the thread was interrupted in between.
+constexpr uint64_t kReadingCountsMax = 2000;
 
 constexpr char kClockSource[] = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
 
@@ -55,22 +55,24 @@ bool kernel_trusts_counter() {
 #endif
 }
 
-DeadlineClock::DeadlineClock(bool trust_counter) : trust_counter_(trust_counter) {
-#ifdef MILLRACE_HAS_COUNTER
-  first_count_ = __rdtsc();
-#endif
-  first_ns_ = sys::monotonic_ns();
-}
+DeadlineClock::DeadlineClock(bool trust_counter) : trust_counter_(trust_counter) {}
 
 double DeadlineClock::read_anchor_ms() {
 #ifdef MILLRACE_HAS_COUNTER
+  span_ = 0;
   const uint64_t before = __rdtsc();
   const int64_t now_ns = sys::monotonic_ns();
+  const uint64_t after = __rdtsc();
+  if (!trust_counter_ || after - before > kReadingCountsMax) return to_ms(now_ns);
+  if (first_ns_ == 0) {
+    // The later count here and the earlier one below: what lies between makes
+    // the rate too high, never too low.
+    first_count_ = after;
+    first_ns_ = now_ns;
+  }
   const int64_t age_ns = now_ns - first_ns_;
-  span_ = 0;
-  if (!trust_counter_ || age_ns < kCalibrationNs || before <= first_count_) return to_ms(now_ns);
+  if (age_ns < kCalibrationNs || before <= first_count_) return to_ms(now_ns);
   const double rate = static_cast<double>(age_ns) / static_cast<double>(before - first_count_);
-  if (static_cast<double>(__rdtsc() - before) * rate > kReadingMaxNs) return to_ms(now_ns);
   anchor_count_ = before;
   anchor_ms_ = to_ms(now_ns + kMarginNs);
   ms_per_count_ = rate * kRateSurplus / 1e6;

@@ -15,7 +15,8 @@
 // the rate is measured over the clock's whole life and taken a thousandth too
 // high (the system's time is slewed by half of that at most), and a margin
 // covers readings that the processor moves ahead of others. Why it is hardly
-// ahead: that thousandth of a millisecond, and the margin.
+// ahead: that thousandth of a millisecond, the margin, and that readings
+// between which the thread was interrupted are thrown away.
 //
 // An instance belongs to one thread.
 #pragma once
@@ -29,9 +30,9 @@
 
 namespace millrace {
 
-// How far ahead a reading can be: the margin, and a thousandth of an anchor's
-// life.
-constexpr double kDeadlineClockAheadMs = 0.002;
+// How far ahead a reading can be: the margin, a thousandth of an anchor's life,
+// and what lies between the two readings of an anchor.
+constexpr double kDeadlineClockAheadMs = 0.003;
 
 // Whether the kernel takes the time from the processor's counter, and so
 // vouches that it is steady and the same on all processors. Read once.
@@ -64,7 +65,7 @@ class DeadlineClock {
   double anchor_ms_ = 0;
   double ms_per_count_ = 0;
   uint64_t first_count_ = 0;
-  int64_t first_ns_ = 0;
+  int64_t first_ns_ = 0;  // 0: no pair of readings yet
 };
 
 }  // namespace millrace
