@@ -70,7 +70,11 @@ export class EventLoop<M = unknown, T = unknown> {
       turnBudgetMs: this.#config.tickBudgetMs,
     });
     this.#registry = new Registry(this.#poller, this.#driver);
-    this.#wheel = new TimerWheel(this.#config.timerTickMs, this.#config.timerWheelSize);
+    this.#wheel = new TimerWheel({
+      slotMs: this.#config.timerTickMs,
+      slots: this.#config.timerWheelSize,
+      capacity: this.#config.timerCapacity,
+    });
     this.#inbox = new Inbox(this.#config.notifyCapacity, () => this.#poller.wake());
     this.#ticker = new Ticker({
       loop: this,
@@ -184,7 +188,7 @@ export class EventLoop<M = unknown, T = unknown> {
     if (this.closed) return [];
     this.#state = State.CLOSED;
     this.#registry.clear();
-    this.#wheel.clearAll();
+    this.#wheel.close();
     this.#ticker.abandon();
     this.#poller.close();
     const undelivered = this.#inbox.close();
@@ -258,7 +262,8 @@ export class EventLoop<M = unknown, T = unknown> {
    */
   timeout(payload: T, delayMs: number): Timeout {
     requireDuration('delayMs', delayMs);
-    return this.#arm(payload, delayMs, 0);
+    const deadlineMs = this.#driver.nowOrLater() + delayMs;
+    return this.#armed(this.#wheel.arm(payload, deadlineMs));
   }
 
   /**
@@ -270,7 +275,8 @@ export class EventLoop<M = unknown, T = unknown> {
    */
   interval(payload: T, periodMs: number): Timeout {
     requirePeriod('periodMs', periodMs);
-    return this.#arm(payload, periodMs, periodMs);
+    const deadlineMs = this.#driver.nowOrLater() + periodMs;
+    return this.#armed(this.#wheel.armInterval(payload, deadlineMs, periodMs));
   }
 
   /**
@@ -284,7 +290,7 @@ export class EventLoop<M = unknown, T = unknown> {
     if (timeout?.constructor !== Timeout && !(timeout instanceof Timeout)) {
       throw invalidType('timeout', 'what timeout() or interval() returned', timeout);
     }
-    const wasPending = timeout.wheel === this.#wheel && this.#wheel.clear(timeout);
+    const wasPending = this.#wheel.clear(timeout);
     if (wasPending && this.#inbox.sleeping) this.#ticker.resetAlarm();
     return wasPending;
   }
@@ -336,12 +342,8 @@ export class EventLoop<M = unknown, T = unknown> {
 
   // --- Inside ------------------------------------------------------------
 
-  #arm(payload: T, delayMs: number, periodMs: number): Timeout {
-    this.#requireOpen();
-    if (this.#wheel.size >= this.#config.timerCapacity) throw this.#timerOverflow();
-    const deadlineMs = this.#driver.nowOrLater() + delayMs;
-    const timeout = new Timeout(this.#wheel, payload, deadlineMs, periodMs);
-    this.#wheel.arm(timeout);
+  #armed(timeout: Timeout | null): Timeout {
+    if (timeout === null) throw this.#timerRefused();
     if (this.#inbox.sleeping) this.#ticker.resetAlarm();
     return timeout;
   }
@@ -407,12 +409,11 @@ export class EventLoop<M = unknown, T = unknown> {
   }
 
   #requireOpen(): void {
-    if (this.closed) {
-      throw new MillraceError('ERR_LOOP_CLOSED', 'the loop was closed; make another one');
-    }
+    if (this.closed) throw loopClosed();
   }
 
-  #timerOverflow(): MillraceError {
+  #timerRefused(): MillraceError {
+    if (this.closed) return loopClosed();
     const { timerCapacity } = this.#config;
     return new MillraceError(
       'ERR_TIMER_OVERFLOW',
@@ -420,4 +421,8 @@ export class EventLoop<M = unknown, T = unknown> {
         'clear some, or raise timerCapacity',
     );
   }
+}
+
+function loopClosed(): MillraceError {
+  return new MillraceError('ERR_LOOP_CLOSED', 'the loop was closed; make another one');
 }

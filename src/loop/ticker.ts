@@ -33,7 +33,7 @@ import type { Handler } from './handler.js';
 import type { Inbox } from './inbox.js';
 import { type Counters, recordLateness } from './metrics.js';
 import { signalName } from './signals.js';
-import type { Timeout, TimerWheel } from './timer-wheel.js';
+import type { TimerWheel } from './timer-wheel.js';
 
 const EINTR = -constants.errno.EINTR;
 
@@ -309,8 +309,8 @@ export class Ticker<M, T> {
       this.#sampleHeld = false;
       this.#wheel.collect(this.#sampleMs, this.#tickSequence);
     }
-    for (let due = this.#wheel.takeDue(); due !== null; due = this.#wheel.takeDue()) {
-      this.#fire(handler, due);
+    while (this.#wheel.hasDue) {
+      this.#fire(handler);
       if (this.#budget.isSpent()) return;
     }
   }
@@ -320,16 +320,14 @@ export class Ticker<M, T> {
     return this.#samplePolled && !this.#hasEventsLeft && this.#inbox.popped >= this.#sampleTail;
   }
 
-  #fire(handler: Handler<M, T>, timeout: Timeout): void {
+  #fire(handler: Handler<M, T>): void {
     const nowMs = this.#driver.now();
-    const dueMs = timeout.deadlineMs;
+    // Arms an interval again before the callback, so that it can clear it.
+    const { payload, dueMs, missed } = this.#wheel.fire(nowMs);
     const lateMs = nowMs - dueMs;
-    let missed = 0;
-    // Armed again before the callback, so that it can clear the interval.
-    if (timeout.grid !== null) missed = this.#wheel.rearm(timeout, timeout.grid, nowMs);
     this.#counters.timers += 1;
     recordLateness(this.#counters, lateMs);
-    handler.timeout?.(this.#loop, timeout.payload as T, { dueMs, lateMs, missed });
+    handler.timeout?.(this.#loop, payload as T, { dueMs, lateMs, missed });
   }
 
   #tick(handler: Handler<M, T>): void {

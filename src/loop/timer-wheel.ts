@@ -10,21 +10,50 @@
  *   from the bounds, without turning the wheel slot by slot, so that an idle
  *   loop needs no ticks.
  *
- *   slot:        0      1      2      3    ...   size - 1
- *   bound:      2.9    inf    4.1    inf
- *   list:      2.9              4.1 - 1028.4         (1 ms slots, size 1024)
+ * All of it is one table with typed arrays for columns. The first rows are the
+ * heads of circular lists: one a slot, one of the timeouts that are due, and
+ * one of those that were armed of late. The other rows are timeouts, each in
+ * one of these lists, or free. Slots are 1 ms wide here:
+ *
+ *   row          0    1    2    3      4      5        6     7     8     9
+ *                slots                 due    fresh    timeouts
+ *   next         0    1    6    9      4      5        2    -1     3     8
+ *   previous     0    1    6    8      4      5        2           9     3
+ *   time ms     inf  inf  2.9  3.2    inf    inf      2.9         7.4   3.2
+ *   sequence                                          71    -1    58    70
+ *   payload                                            o           o     o
+ *
+ * Objects that point at each other would be the usual way. But a pointer to a
+ * young object in an old one costs the engine's write barrier, and a fraction
+ * in an object an allocation of its own.
+ *
+ * The list of fresh timeouts is there because a slot depends on what the clock
+ * says: without it the processor had to wait for the reading each time. They
+ * go into their slots together, when somebody asks for the next deadline.
  *
  * The wheel knows no clock; times are whatever the caller counts in.
  */
 
-/** Where a timeout is, if not in a slot. */
-const NOWHERE = -1;
-const DUE = -2;
+/** The end of the list of free rows; the sequence number of a free row. */
+const NONE = -1;
 
-/** The deadlines of an interval: whole periods after the first. */
-interface Grid {
-  readonly originMs: number;
-  readonly periodMs: number;
+/** Rows for timeouts at first; they double as needed. */
+const FIRST_ROWS = 16;
+
+export interface TimerWheelOptions {
+  readonly slotMs: number;
+  /** Rounded up to a power of two. */
+  readonly slots: number;
+  /** Pending timeouts at most. */
+  readonly capacity: number;
+}
+
+/** A timeout that fires: it is pending no more, unless it is an interval. */
+export interface Firing {
+  readonly payload: unknown;
+  readonly dueMs: number;
+  /** Deadlines of an interval that passed meanwhile, and are skipped. */
+  readonly missed: number;
 }
 
 /**
@@ -33,49 +62,72 @@ interface Grid {
  */
 export class Timeout {
   /** @internal */ readonly wheel: TimerWheel;
-  /** @internal */ readonly payload: unknown;
-  /** @internal */ deadlineMs: number;
-  /** @internal Null for one-shot timeouts, to keep them small. */
-  readonly grid: Grid | null;
-  /** @internal Orders timeouts as they were armed. */
-  sequence = 0;
-  /** @internal */ place = NOWHERE;
-  /** @internal Null outside of a list, like `previous`. */ next: Timeout | null = null;
-  /** @internal */ previous: Timeout | null = null;
+  /** @internal */ readonly row: number;
+  /** @internal Tells it from those that have the row before and after it. */
+  sequence: number;
 
-  /** @internal `periodMs` is 0 for one-shot timeouts. */
-  constructor(wheel: TimerWheel, payload: unknown, deadlineMs: number, periodMs: number) {
+  /** @internal */
+  constructor(wheel: TimerWheel, row: number, sequence: number) {
     this.wheel = wheel;
+    this.row = row;
+    this.sequence = sequence;
+  }
+}
+
+/** What an interval's row has for a payload: deadlines are whole periods after the first. */
+class Interval {
+  readonly payload: unknown;
+  readonly firstMs: number;
+  readonly periodMs: number;
+  /** Null until it is armed. */
+  timeout: Timeout | null = null;
+
+  constructor(payload: unknown, firstMs: number, periodMs: number) {
     this.payload = payload;
-    this.deadlineMs = deadlineMs;
-    this.grid = periodMs === 0 ? null : { originMs: deadlineMs, periodMs };
+    this.firstMs = firstMs;
+    this.periodMs = periodMs;
   }
 }
 
 export class TimerWheel {
   readonly #slotsPerMs: number;
   readonly #mask: number;
-  readonly #lists: (Timeout | null)[];
-  /** No deadline in the slot is earlier; it may be older than the list. */
-  readonly #bounds: Float64Array;
+  /** The head of the list of those collected, in the order in which they fire. */
+  readonly #due: number;
+  /** The head of the list of those not in slots yet; the last head. */
+  readonly #fresh: number;
+  #capacity: number;
+
+  #next: Int32Array;
+  #previous: Int32Array;
+  /** Of a slot: no deadline in it is earlier. Of a timeout: its deadline. */
+  #timesMs: Float64Array;
+  /** Orders timeouts as they were armed. */
+  #sequences: Float64Array;
+  #payloads: unknown[];
+
+  #firstFree = NONE;
   #sequence = 0;
   #size = 0;
 
-  /** Taken out by {@link collect}, in the order in which they fire. */
-  #due: Timeout[] = [];
-  #dueIndex = 0;
-
-  /** No pending deadline is earlier; Infinity when none is pending. */
+  /** No deadline in a slot is earlier; Infinity when there is none. */
   #boundMs = Infinity;
   /** Whether the timeout that {@link #boundMs} came from was cleared. */
   #boundStale = false;
 
-  constructor(slotMs: number, slots: number) {
+  constructor({ slotMs, slots, capacity }: TimerWheelOptions) {
     const size = 2 ** Math.ceil(Math.log2(slots));
     this.#slotsPerMs = 1 / slotMs;
     this.#mask = size - 1;
-    this.#lists = new Array(size).fill(null);
-    this.#bounds = new Float64Array(size).fill(Infinity);
+    this.#due = size;
+    this.#fresh = size + 1;
+    this.#capacity = capacity;
+    const heads = size + 2;
+    this.#next = linkedToThemselves(heads);
+    this.#previous = linkedToThemselves(heads);
+    this.#timesMs = new Float64Array(heads).fill(Infinity);
+    this.#sequences = new Float64Array(heads).fill(NONE);
+    this.#payloads = new Array(heads).fill(undefined);
   }
 
   /** How many timeouts are pending, those taken out to fire included. */
@@ -85,14 +137,15 @@ export class TimerWheel {
 
   /** Whether some were collected and have not fired. */
   get hasDue(): boolean {
-    return this.#dueIndex < this.#due.length;
+    return this.#next[this.#due] !== this.#due;
   }
 
   /** When the next timeout may be due; Infinity when none is pending. */
   get nextMs(): number {
+    this.#settle();
     if (this.#boundStale) {
       this.#boundStale = false;
-      this.#boundMs = this.#bounds.reduce((least, bound) => Math.min(least, bound), Infinity);
+      this.#boundMs = this.#leastBoundMs();
     }
     return this.#boundMs;
   }
@@ -102,127 +155,210 @@ export class TimerWheel {
     return this.#sequence;
   }
 
-  arm(timeout: Timeout): void {
-    const { deadlineMs } = timeout;
-    const slot = (deadlineMs * this.#slotsPerMs) & this.#mask;
-    const head = this.#lists[slot];
-    timeout.sequence = this.#sequence++;
-    timeout.place = slot;
-    if (head !== null) {
-      timeout.next = head;
-      head.previous = timeout;
-    }
-    this.#lists[slot] = timeout;
+  /** Null if as many are pending as may be, or the wheel was closed. */
+  arm(payload: unknown, deadlineMs: number): Timeout | null {
+    if (this.#firstFree === NONE && !this.#addRows()) return null;
+    const row = this.#firstFree;
+    this.#firstFree = this.#next[row];
     this.#size += 1;
-    if (deadlineMs < this.#bounds[slot]) this.#bounds[slot] = deadlineMs;
-    if (deadlineMs < this.#boundMs) this.#boundMs = deadlineMs;
+    this.#payloads[row] = payload;
+    return new Timeout(this, row, this.#insert(row, deadlineMs));
   }
 
-  /** Takes a timeout out. False if it was not pending. */
+  /** As {@link arm}; armed again whenever it fires. */
+  armInterval(payload: unknown, deadlineMs: number, periodMs: number): Timeout | null {
+    const interval = new Interval(payload, deadlineMs, periodMs);
+    interval.timeout = this.arm(interval, deadlineMs);
+    return interval.timeout;
+  }
+
+  /** Takes a timeout out. False if it was not pending here. */
   clear(timeout: Timeout): boolean {
-    if (timeout.place === NOWHERE) return false;
-    if (timeout.place !== DUE) this.#unlink(timeout);
-    timeout.place = NOWHERE;
-    this.#size -= 1;
-    if (timeout.deadlineMs <= this.#boundMs) this.#boundStale = true;
+    const { row } = timeout;
+    if (timeout.wheel !== this || timeout.sequence !== this.#sequences[row]) return false;
+    if (this.#timesMs[row] <= this.#boundMs) this.#boundStale = true;
+    this.#remove(row);
+    this.#free(row);
     return true;
   }
 
   /**
-   * Moves a fired interval to its first deadline after `nowMs` and arms it
-   * again. Returns how many deadlines are skipped.
+   * Moves all that are due at `nowMs` and were armed before that sequence
+   * number to the list of {@link fire}. Constant time when nothing is due and
+   * nothing fresh.
    */
-  rearm(timeout: Timeout, grid: Grid, nowMs: number): number {
-    const { originMs, periodMs } = grid;
-    const missed = Math.floor((nowMs - timeout.deadlineMs) / periodMs);
-    const periods = Math.round((timeout.deadlineMs - originMs) / periodMs) + missed + 1;
-    timeout.deadlineMs = originMs + periods * periodMs;
-    this.arm(timeout);
-    return missed;
+  collect(nowMs: number, sequence: number): void {
+    this.#settle();
+    if (nowMs < this.#boundMs) return;
+    const rows = this.#rowsDue();
+    for (let slot = 0; slot <= this.#mask; slot++) {
+      if (this.#timesMs[slot] <= nowMs) this.#collectSlot(slot, nowMs, sequence, rows);
+    }
+    this.#setRowsDue(rows);
+    this.#boundMs = this.#leastBoundMs();
+    this.#boundStale = false;
   }
 
   /**
-   * Takes out all that are due at `nowMs` and were armed before that sequence
-   * number, for {@link takeDue}. Constant time when nothing is due.
+   * Takes out the next of those collected, and arms it again if it is an
+   * interval. Only to be called when there is one.
    */
-  collect(nowMs: number, sequence: number): void {
-    if (nowMs < this.#boundMs) return;
-    this.#dropTaken();
-    let boundMs = Infinity;
-    for (let slot = 0; slot <= this.#mask; slot++) {
-      if (this.#bounds[slot] <= nowMs) this.#collectSlot(slot, nowMs, sequence);
-      if (this.#bounds[slot] < boundMs) boundMs = this.#bounds[slot]!;
-    }
-    this.#boundMs = boundMs;
-    this.#boundStale = false;
-    if (this.#due.length > 1) this.#due.sort(byDeadline);
+  fire(nowMs: number): Firing {
+    const row = this.#next[this.#due];
+    const dueMs = this.#timesMs[row];
+    const payload = this.#payloads[row];
+    this.#remove(row);
+    if (payload instanceof Interval) return this.#rearm(row, payload, nowMs);
+    this.#free(row);
+    return { payload, dueMs, missed: 0 };
   }
 
-  /** The next that fires, or null. It is pending no more. */
-  takeDue(): Timeout | null {
-    while (this.#dueIndex < this.#due.length) {
-      const timeout = this.#due[this.#dueIndex++];
-      if (timeout.place !== DUE) continue;
-      timeout.place = NOWHERE;
-      this.#size -= 1;
-      return timeout;
-    }
-    this.#dropTaken();
-    return null;
-  }
-
-  /** Forgets all timeouts. */
-  clearAll(): void {
-    for (const timeout of this.#due) timeout.place = NOWHERE;
-    for (const head of this.#lists) {
-      for (let timeout = head; timeout !== null; timeout = timeout.next) timeout.place = NOWHERE;
-    }
+  /** Forgets all timeouts, and takes no more. */
+  close(): void {
+    const heads = this.#fresh + 1;
+    this.#capacity = 0;
+    this.#next = linkedToThemselves(heads);
+    this.#previous = linkedToThemselves(heads);
+    this.#timesMs = new Float64Array(heads).fill(Infinity);
+    this.#sequences = new Float64Array(heads).fill(NONE);
+    this.#payloads = [];
+    this.#firstFree = NONE;
     this.#size = 0;
-    this.#due = [];
-    this.#dueIndex = 0;
-    this.#lists.fill(null);
-    this.#bounds.fill(Infinity);
     this.#boundMs = Infinity;
   }
 
-  #collectSlot(slot: number, nowMs: number, sequence: number): void {
+  /** Gives a row a deadline. Returns its sequence number. */
+  #insert(row: number, deadlineMs: number): number {
+    const sequence = this.#sequence++;
+    this.#sequences[row] = sequence;
+    this.#timesMs[row] = deadlineMs;
+    this.#link(row, this.#fresh, this.#next[this.#fresh]);
+    return sequence;
+  }
+
+  /** Puts the fresh ones into the slots of their deadlines. */
+  #settle(): void {
+    const timesMs = this.#timesMs;
+    let row = this.#next[this.#fresh];
+    while (row !== this.#fresh) {
+      const next = this.#next[row];
+      const deadlineMs = timesMs[row];
+      const slot = (deadlineMs * this.#slotsPerMs) & this.#mask;
+      this.#link(row, slot, this.#next[slot]);
+      if (deadlineMs < timesMs[slot]) timesMs[slot] = deadlineMs;
+      if (deadlineMs < this.#boundMs) this.#boundMs = deadlineMs;
+      row = next;
+    }
+    this.#next[row] = row;
+    this.#previous[row] = row;
+  }
+
+  /** A plain loop: reduce() takes several times as long, often once a tick. */
+  #leastBoundMs(): number {
+    const timesMs = this.#timesMs;
     let boundMs = Infinity;
-    let timeout = this.#lists[slot];
-    while (timeout !== null) {
-      const { next } = timeout;
-      if (timeout.deadlineMs <= nowMs && timeout.sequence < sequence) {
-        this.#unlink(timeout);
-        timeout.place = DUE;
-        this.#due.push(timeout);
-      } else if (timeout.deadlineMs < boundMs) {
-        boundMs = timeout.deadlineMs;
+    for (let slot = 0; slot <= this.#mask; slot++) {
+      if (timesMs[slot] < boundMs) boundMs = timesMs[slot];
+    }
+    return boundMs;
+  }
+
+  #link(row: number, previous: number, next: number): void {
+    this.#next[row] = next;
+    this.#previous[row] = previous;
+    this.#next[previous] = row;
+    this.#previous[next] = row;
+  }
+
+  /** Takes a row out of its list. */
+  #remove(row: number): void {
+    const next = this.#next[row];
+    const previous = this.#previous[row];
+    this.#next[previous] = next;
+    this.#previous[next] = previous;
+    // It was alone with the head. An empty slot has nothing to wake for.
+    if (next === previous) this.#timesMs[next] = Infinity;
+  }
+
+  #free(row: number): void {
+    this.#sequences[row] = NONE;
+    this.#payloads[row] = undefined;
+    this.#next[row] = this.#firstFree;
+    this.#firstFree = row;
+    this.#size -= 1;
+  }
+
+  /** Moves a fired interval to its first deadline after `nowMs`. */
+  #rearm(row: number, interval: Interval, nowMs: number): Firing {
+    const { payload, firstMs, periodMs, timeout } = interval;
+    const dueMs = this.#timesMs[row];
+    const missed = Math.floor((nowMs - dueMs) / periodMs);
+    const periods = Math.round((dueMs - firstMs) / periodMs) + missed + 1;
+    const sequence = this.#insert(row, firstMs + periods * periodMs);
+    if (timeout !== null) timeout.sequence = sequence;
+    return { payload, dueMs, missed };
+  }
+
+  #collectSlot(slot: number, nowMs: number, sequence: number, rows: number[]): void {
+    let boundMs = Infinity;
+    let row = this.#next[slot];
+    while (row !== slot) {
+      const next = this.#next[row];
+      const deadlineMs = this.#timesMs[row];
+      if (deadlineMs <= nowMs && this.#sequences[row] < sequence) {
+        this.#remove(row);
+        rows.push(row);
+      } else if (deadlineMs < boundMs) {
+        boundMs = deadlineMs;
       }
-      timeout = next;
+      row = next;
     }
-    this.#bounds[slot] = boundMs;
+    this.#timesMs[slot] = boundMs;
   }
 
-  #unlink(timeout: Timeout): void {
-    const { next, previous } = timeout;
-    if (previous !== null) {
-      previous.next = next;
-    } else {
-      this.#lists[timeout.place] = next;
-      // The usual slot holds one timeout; emptied, it has nothing to wake for.
-      if (next === null) this.#bounds[timeout.place] = Infinity;
-    }
-    if (next !== null) next.previous = previous;
-    timeout.next = null;
-    timeout.previous = null;
+  #rowsDue(): number[] {
+    const rows: number[] = [];
+    for (let row = this.#next[this.#due]; row !== this.#due; row = this.#next[row]) rows.push(row);
+    return rows;
   }
 
-  /** The list of fired timeouts is cut when it is read to its end, not one by one. */
-  #dropTaken(): void {
-    this.#due = this.#dueIndex < this.#due.length ? this.#due.slice(this.#dueIndex) : [];
-    this.#dueIndex = 0;
+  /** Links the rows anew, those that are linked already too. */
+  #setRowsDue(rows: number[]): void {
+    const timesMs = this.#timesMs;
+    const sequences = this.#sequences;
+    rows.sort((a, b) => timesMs[a] - timesMs[b] || sequences[a] - sequences[b]);
+    let last = this.#due;
+    for (const row of rows) {
+      this.#link(row, last, this.#due);
+      last = row;
+    }
+  }
+
+  /** Twice the rows for timeouts, up to the capacity. False if it is reached. */
+  #addRows(): boolean {
+    const heads = this.#fresh + 1;
+    const begin = this.#next.length;
+    const end = heads + Math.min(Math.max(2 * (begin - heads), FIRST_ROWS), this.#capacity);
+    if (begin >= end) return false;
+    this.#next = copied(this.#next, new Int32Array(end));
+    this.#previous = copied(this.#previous, new Int32Array(end));
+    this.#timesMs = copied(this.#timesMs, new Float64Array(end));
+    this.#sequences = copied(this.#sequences, new Float64Array(end).fill(NONE));
+    for (let row = begin; row < end; row++) {
+      this.#payloads.push(undefined);
+      this.#next[row] = row + 1 < end ? row + 1 : NONE;
+    }
+    this.#firstFree = begin;
+    return true;
   }
 }
 
-function byDeadline(left: Timeout, right: Timeout): number {
-  return left.deadlineMs - right.deadlineMs || left.sequence - right.sequence;
+/** Heads of empty lists. */
+function linkedToThemselves(heads: number): Int32Array {
+  return Int32Array.from({ length: heads }, (_, head) => head);
+}
+
+function copied<Column extends Int32Array | Float64Array>(from: Column, to: Column): Column {
+  to.set(from);
+  return to;
 }
