@@ -93,8 +93,8 @@ export interface Crossing {
 let provided: Crossing | null = null;
 
 /** Called once by the channel layer, when it is loaded. */
-export function provideCrossing(crossing: Crossing): void {
-  provided = crossing;
+export function provideCrossing(provider: Crossing): void {
+  provided = provider;
 }
 
 export function crossing(): Crossing {
