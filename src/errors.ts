@@ -31,6 +31,7 @@ export const ERROR_CODES = Object.freeze({
   ERR_POLL_CLOSED: 'The poll was closed.',
   ERR_TIMER_OVERFLOW: 'As many timeouts are pending as timerCapacity allows.',
   ERR_CHANNEL_CLOSED: 'The receiving loop of the channel was closed.',
+  ERR_CHANNEL_BROKEN: 'The memory of a channel holds what no sender wrote.',
   ERR_DOUBLE_RELEASE: 'An object was released to its pool twice.',
   ERR_FOREIGN_RELEASE: 'An object was released to a pool that it does not come from.',
   ERR_ADDON_UNAVAILABLE: 'The native addon could not be loaded.',
