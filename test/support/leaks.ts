@@ -5,8 +5,10 @@
  * Some things are opened once a process and stay: the poll thread, libuv's
  * pool. A warm-up before the first test makes them part of what was there.
  */
+import { once } from 'node:events';
 import { readdirSync, readlinkSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { expect } from 'chai';
 import { EventLoop } from '../../src/index.js';
 import { binding } from '../../src/poll/binding.js';
@@ -69,6 +71,11 @@ async function warmUp(): Promise<void> {
   loop.shutdown();
   await loop.run({});
   loop.close();
+  // With the first stream of a loop libuv opens a descriptor in reserve.
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  server.close();
+  await once(server, 'close');
 }
 
 function descriptorName(fd: string): string | null {
