@@ -7,6 +7,7 @@
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
 /** How long a process may take to end by itself after its input has ended. */
@@ -93,6 +94,22 @@ export class LineProcess {
 export function pinned(command: readonly string[], cpu: number | null): readonly string[] {
   // taskset replaces itself by the program, so the process id stays the program's.
   return cpu === null ? command : ['taskset', '--cpu-list', String(cpu), ...command];
+}
+
+/** The command with room for so many descriptors; undefined leaves the limit as it is. */
+export function withDescriptors(
+  command: readonly string[],
+  descriptors: number | undefined,
+): readonly string[] {
+  if (descriptors === undefined) return command;
+  return ['sh', '-c', 'ulimit -S -n "$0" && exec "$@"', String(descriptors), ...command];
+}
+
+/** How many descriptors a process may be given room for. */
+export function descriptorsMax(): number {
+  const limits = readFileSync('/proc/self/limits', 'utf8');
+  const hard = /^Max open files +\S+ +(\S+)/m.exec(limits)?.[1];
+  return hard === 'unlimited' ? Infinity : Number(hard);
 }
 
 export function hasTaskset(): boolean {

@@ -1,6 +1,8 @@
 /*
- * TCP echo server on level-triggered epoll, single-threaded: the practical
- * limit that the benchmark measures other servers against.
+ * Stream echo server on level-triggered epoll, single-threaded: the practical
+ * limit that the benchmarks measure other servers against.
+ *
+ *   echo_server PORT|PATH
  *
  * Its policy is the one of the Millrace server beside it, so that the two
  * differ in the runtime only: accept until would-block; one read per event
@@ -9,13 +11,10 @@
  * "would block", is left out on purpose: with level triggering the next
  * epoll_wait reports what is left.
  *
- * Prints "port N" when it listens and ends when its standard input does, so
+ * Prints its address when it listens and ends when its standard input does, so
  * that it cannot outlive the program that started it.
  */
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +22,8 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "endpoint.h"
 
 enum { BUFFER_BYTES = 64 * 1024, EVENTS_MAX = 1024, BACKLOG = 1024 };
 
@@ -36,6 +37,7 @@ struct connection {
 
 static int poller;
 static int listener;
+static struct endpoint endpoint;
 static unsigned char buffer[BUFFER_BYTES];
 
 static void fail(const char *what) {
@@ -49,17 +51,12 @@ static void watch(int operation, int fd, unsigned events, void *owner) {
   if (epoll_ctl(poller, operation, fd, &event) < 0) fail("epoll_ctl");
 }
 
-static void listen_on_loopback(void) {
-  struct sockaddr_in address = {.sin_family = AF_INET};
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+static void open_listener(void) {
+  listener = endpoint_socket(&endpoint, SOCK_NONBLOCK);
   if (listener < 0) fail("socket");
-  if (bind(listener, (struct sockaddr *)&address, sizeof address) < 0) fail("bind");
+  if (bind(listener, &endpoint.address.any, endpoint.length) < 0) fail("bind");
   if (listen(listener, BACKLOG) < 0) fail("listen");
-  socklen_t length = sizeof address;
-  if (getsockname(listener, (struct sockaddr *)&address, &length) < 0) fail("getsockname");
-  printf("port %d\n", ntohs(address.sin_port));
-  fflush(stdout);
+  if (endpoint_print(&endpoint, listener) < 0) fail("getsockname");
 }
 
 static void accept_all(void) {
@@ -67,8 +64,7 @@ static void accept_all(void) {
     int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0 && (errno == EAGAIN || errno == ECONNABORTED || errno == EINTR)) return;
     if (fd < 0) fail("accept4");
-    int on = 1;
-    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0) fail("TCP_NODELAY");
+    if (endpoint_set_no_delay(&endpoint, fd) < 0) fail("TCP_NODELAY");
     struct connection *connection = calloc(1, sizeof *connection);
     if (connection == NULL) fail("calloc");
     connection->fd = fd;
@@ -139,10 +135,14 @@ static bool input_ended(void) {
   return size == 0 || (size < 0 && errno != EINTR);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+  if (argc != 2 || !endpoint_parse(argv[1], &endpoint)) {
+    fprintf(stderr, "usage: echo_server PORT|PATH\n");
+    return 2;
+  }
   poller = epoll_create1(EPOLL_CLOEXEC);
   if (poller < 0) fail("epoll_create1");
-  listen_on_loopback();
+  open_listener();
   watch(EPOLL_CTL_ADD, listener, EPOLLIN, &listener);
   watch(EPOLL_CTL_ADD, STDIN_FILENO, EPOLLIN, NULL);
 

@@ -1,23 +1,22 @@
 /*
- * Closed-loop TCP load for echo servers: every connection sends a payload,
+ * Closed-loop load for stream echo servers: every connection sends a payload,
  * waits for the whole echo, checks it, and sends the next.
  *
- *   load_client PORT CONNECTIONS SIZE_BYTES MS
+ *   load_client PORT|PATH CONNECTIONS SIZE_BYTES MS
  *
  * It opens all connections, makes one unmeasured round trip on each, prints
  * "ready" and waits for a line on its standard input; so the server's CPU time
  * can be read with the connections up and nothing in flight. Then it runs for
  * MS milliseconds, lets the round trips in flight complete, prints one line of
- * JSON, and keeps the connections until its input ends.
+ * JSON, and keeps the connections until its input ends. Input that ends instead
+ * of saying "go" ends it as well: that is how a benchmark holds connections
+ * which are known to work, and idle.
  *
  * It is C because it must cost less than any server it measures: both share
  * the machine, and a slow client would make all servers look alike.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -28,10 +27,18 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "endpoint.h"
+
 #define NS_PER_MS 1000000ull
 #define NS_PER_SECOND 1000000000ull
 
-enum { CONNECTIONS_MAX = 20000, SIZE_BYTES_MAX = 16 * 1024 * 1024, EVENTS_MAX = 1024 };
+enum { CONNECTIONS_MAX = 100000, SIZE_BYTES_MAX = 16 * 1024 * 1024, EVENTS_MAX = 1024 };
+
+/*
+ * Connections to one port that share a source address. Of the ports that a
+ * kernel hands out, the usual range holds 28,000, not all of them free.
+ */
+enum { CONNECTIONS_PER_ADDRESS = 4096 };
 
 /* Round trips in flight when time is up get this long to complete. */
 enum { GRACE_MS = 2000 };
@@ -196,21 +203,29 @@ static void receive(struct connection *connection) {
 
 /* ---- phases ---- */
 
-static void open_connections(int port) {
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+/* From 127.0.0.1 first, then 127.0.0.2 and so on; all of them are this machine. */
+static void bind_source(int fd, uint32_t index) {
+  struct sockaddr_in source = {.sin_family = AF_INET};
+  source.sin_addr.s_addr = htonl(INADDR_LOOPBACK + index / CONNECTIONS_PER_ADDRESS);
+  int on = 1;
+  /* The port is chosen by connect(), which knows the peer; bind() would need it free for all. */
+  if (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on) < 0) {
+    fail("IP_BIND_ADDRESS_NO_PORT");
+  }
+  if (bind(fd, (struct sockaddr *)&source, sizeof source) < 0) fail("bind");
+}
+
+static void open_connections(const struct endpoint *server) {
   for (uint32_t i = 0; i < connection_count; i++) {
     struct connection *connection = &connections[i];
     connection->index = i;
-    connection->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    connection->fd = endpoint_socket(server, 0);
     if (connection->fd < 0) fail("socket");
+    if (!endpoint_is_unix(server)) bind_source(connection->fd, i);
     /* Blocking: the time it takes to connect is not measured. */
-    if (connect(connection->fd, (struct sockaddr *)&address, sizeof address) < 0) fail("connect");
+    if (connect(connection->fd, &server->address.any, server->length) < 0) fail("connect");
     if (fcntl(connection->fd, F_SETFL, O_NONBLOCK) < 0) fail("O_NONBLOCK");
-    int on = 1;
-    if (setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0) {
-      fail("TCP_NODELAY");
-    }
+    if (endpoint_set_no_delay(server, connection->fd) < 0) fail("TCP_NODELAY");
     watch(connection, EPOLL_CTL_ADD, false);
   }
 }
@@ -283,11 +298,11 @@ static uint64_t parse(const char *text, uint64_t max) {
 }
 
 int main(int argc, char **argv) {
-  if (argc != 5) {
-    fprintf(stderr, "usage: load_client PORT CONNECTIONS SIZE_BYTES MS\n");
+  struct endpoint server;
+  if (argc != 5 || !endpoint_parse(argv[1], &server)) {
+    fprintf(stderr, "usage: load_client PORT|PATH CONNECTIONS SIZE_BYTES MS\n");
     return 2;
   }
-  int port = (int)parse(argv[1], 65535);
   connection_count = (uint32_t)parse(argv[2], CONNECTIONS_MAX);
   payload_bytes = parse(argv[3], SIZE_BYTES_MAX);
   uint64_t duration_ms = parse(argv[4], 3600 * 1000);
@@ -300,7 +315,7 @@ int main(int argc, char **argv) {
   poller = epoll_create1(EPOLL_CLOEXEC);
   if (poller < 0) fail("epoll_create1");
 
-  open_connections(port);
+  open_connections(&server);
   run_phase(0);
   if (completed < connection_count) {
     fprintf(stderr, "load_client: the first round trip failed on %llu of %u connections\n",

@@ -1,15 +1,24 @@
 /**
- * TCP echo on Millrace, with the policy of `native/echo_server.c`: accept until
+ * Stream echo on Millrace, with the policy of `native/echo_server.c`: accept until
  * would-block; one read per event into one shared buffer; write at once; keep
  * what the kernel did not take and stop reading until that is gone.
  *
  * One read per event, not until `null`: registrations are level-triggered, so
  * what is left is reported again, and the usual case saves a system call.
  *
- *   node echo-millrace.js thread|inline
+ *   node echo-millrace.js thread|inline PORT|PATH
  */
-import { EventLoop, Handler, Interest, TcpListener, type TcpStream, type Token } from 'millrace';
-import { endWithInput, LISTEN_BACKLOG, reportPort } from './lifetime.js';
+import {
+  EventLoop,
+  Handler,
+  Interest,
+  TcpListener,
+  TcpStream,
+  type Token,
+  UnixListener,
+  type UnixStream,
+} from 'millrace';
+import { endWithInput, isPath, LISTEN_BACKLOG, reportAddress } from './lifetime.js';
 
 const BUFFER_BYTES = 64 * 1024;
 
@@ -17,18 +26,18 @@ const BUFFER_BYTES = 64 * 1024;
 const LISTENER: Token = -1;
 
 interface Connection {
-  readonly stream: TcpStream;
+  readonly stream: TcpStream | UnixStream;
   /** Bytes that the kernel has not taken yet; null while reading. */
   pending: Uint8Array | null;
 }
 
 class EchoServer extends Handler {
-  readonly #listener: TcpListener;
+  readonly #listener: TcpListener | UnixListener;
   readonly #connections: (Connection | null)[] = [];
   readonly #freeTokens: Token[] = [];
   readonly #buffer = new Uint8Array(BUFFER_BYTES);
 
-  constructor(loop: EventLoop, listener: TcpListener) {
+  constructor(loop: EventLoop, listener: TcpListener | UnixListener) {
     super();
     this.#listener = listener;
     loop.register(listener, LISTENER);
@@ -68,7 +77,7 @@ class EchoServer extends Handler {
     for (;;) {
       const stream = this.#listener.accept();
       if (stream === null) return;
-      stream.setNoDelay(true);
+      if (stream instanceof TcpStream) stream.setNoDelay(true);
       const token = this.#freeTokens.pop() ?? this.#connections.length;
       this.#connections[token] = { stream, pending: null };
       loop.register(stream, token);
@@ -100,13 +109,16 @@ class EchoServer extends Handler {
   }
 }
 
-const poller = process.argv[2];
-if (poller !== 'thread' && poller !== 'inline') throw new Error('usage: thread|inline');
+const [poller, address = '0'] = process.argv.slice(2);
+if (poller !== 'thread' && poller !== 'inline') throw new Error('usage: thread|inline PORT|PATH');
 
 const loop = new EventLoop({ poller });
-const listener = TcpListener.bind('127.0.0.1:0', { backlog: LISTEN_BACKLOG });
+const backlog = LISTEN_BACKLOG;
+const listener = isPath(address)
+  ? UnixListener.bind(address, { backlog })
+  : TcpListener.bind(`127.0.0.1:${address}`, { backlog });
 const server = new EchoServer(loop, listener);
 endWithInput(() => loop.shutdown());
-reportPort(listener.localAddress.port);
+reportAddress(listener instanceof TcpListener ? listener.localAddress.port : address);
 await loop.run(server);
 process.exit(0);

@@ -1,6 +1,10 @@
-/** TCP echo on `node:net`, as everybody writes it. */
-import { createServer } from 'node:net';
-import { endWithInput, LISTEN_BACKLOG, reportPort } from './lifetime.js';
+/**
+ * Stream echo on `node:net`, as everybody writes it.
+ *
+ *   node echo-net.js PORT|PATH
+ */
+import { createServer, type ListenOptions } from 'node:net';
+import { endWithInput, isPath, LISTEN_BACKLOG, reportAddress } from './lifetime.js';
 
 const server = createServer({ noDelay: true }, (socket) => {
   socket.on('data', (data) => socket.write(data));
@@ -8,10 +12,14 @@ const server = createServer({ noDelay: true }, (socket) => {
   socket.on('error', () => socket.destroy());
 });
 
-server.listen({ host: '127.0.0.1', port: 0, backlog: LISTEN_BACKLOG }, () => {
+const wanted = process.argv[2] ?? '0';
+const place: ListenOptions = isPath(wanted)
+  ? { path: wanted }
+  : { host: '127.0.0.1', port: Number(wanted) };
+
+server.listen({ ...place, backlog: LISTEN_BACKLOG }, () => {
   const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('not a TCP address');
-  reportPort(address.port);
+  reportAddress(typeof address === 'object' && address !== null ? address.port : wanted);
 });
 
 endWithInput(() => process.exit(0));

@@ -1,0 +1,183 @@
+/**
+ * The benchmarks run, and notice what they must not count. Figures are not
+ * looked at here: slices are far too short for that.
+ */
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+import { nativeProgram } from '../../bench/harness/native.js';
+import { LineProcess } from '../../bench/harness/processes.js';
+import { leavesNothingBehind } from '../support/leaks.js';
+import { Program } from '../support/program.js';
+import { Paths } from '../support/unix.js';
+
+leavesNothingBehind();
+
+/** Compiling the C programs, on a machine that does other things as well. */
+const COMPILE_TIMEOUT_MS = 60_000;
+const ANSWER_TIMEOUT_MS = 5_000;
+
+const NATIVE_PROGRAMS = [
+  'echo_server',
+  'load_client',
+  'udp_echo_server',
+  'udp_load_client',
+  'firehose',
+];
+
+interface Report {
+  failures: string[];
+  gates: { claim: string; value: number | null }[];
+  data: unknown;
+}
+
+/** One round of very short slices, and what it takes to keep the run short. */
+const SHORT = ['--rounds', '1', '--ms', '30'];
+
+const BENCHMARKS: Record<string, { args: readonly string[]; gates: readonly string[] }> = {
+  'tcp-echo': {
+    args: ['--connections', '50', '--size', '64', '--servers', 'c', '--servers', 'thread'],
+    gates: ['50 conn, 64 B, millrace thread: CPU / C', '50 conn, 64 B, millrace thread: rate / C'],
+  },
+  'unix-echo': {
+    args: ['--servers', 'c', '--servers', 'inline'],
+    gates: ['50 conn, 64 B, millrace inline: CPU / C', '50 conn, 16 KiB, millrace inline: CPU / C'],
+  },
+  'udp-echo': {
+    args: ['--servers', 'dgram', '--servers', 'batch'],
+    gates: ['millrace batches: CPU / node:dgram'],
+  },
+  connections: {
+    args: ['--idle', '500', '--servers', 'thread'],
+    gates: [
+      'millrace thread: p50 beside idle ones / alone',
+      'millrace thread: p99 beside idle ones / alone',
+    ],
+  },
+  firehose: {
+    args: [],
+    gates: [
+      'millrace LEVEL: p99 beside the firehose / idle',
+      'millrace EDGE: p99 beside the firehose / idle',
+    ],
+  },
+};
+
+/** They stand on epoll and /proc. */
+if (process.platform === 'linux') {
+  describe('benchmarks', function () {
+    this.timeout(15_000);
+
+    let programs: Program[] = [];
+    let processes: LineProcess[] = [];
+    let servers: Server[] = [];
+    let sockets: Socket[] = [];
+    let paths: Paths;
+
+    before('compiles the C programs', function () {
+      this.timeout(COMPILE_TIMEOUT_MS);
+      for (const name of NATIVE_PROGRAMS) nativeProgram(name);
+    });
+
+    beforeEach(() => {
+      paths = new Paths();
+    });
+
+    afterEach(async () => {
+      await Promise.all(programs.map((program) => program.destroy()));
+      await Promise.all(processes.map((each) => each.stop()));
+      for (const socket of sockets) socket.destroy();
+      await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
+      programs = [];
+      processes = [];
+      servers = [];
+      sockets = [];
+      paths.close();
+    });
+
+    function bench(args: readonly string[]): Program {
+      const program = new Program('bench/main.js', args);
+      programs.push(program);
+      return program;
+    }
+
+    /** A server of a Unix path that does to each connection what it is told. */
+    async function listen(serve: (socket: Socket) => void): Promise<string> {
+      const path = paths.next();
+      const server = createServer({ allowHalfOpen: true }, (socket) => {
+        sockets.push(socket);
+        socket.on('error', () => socket.destroy());
+        serve(socket);
+      });
+      servers.push(server);
+      await new Promise<void>((listening) => server.listen(path, listening));
+      return path;
+    }
+
+    function start(name: string, args: readonly string[]): LineProcess {
+      const started = new LineProcess(name, [nativeProgram(name), ...args]);
+      processes.push(started);
+      return started;
+    }
+
+    for (const [name, { args, gates }] of Object.entries(BENCHMARKS)) {
+      it(`${name} runs, reports every figure, and has nothing to complain of`, async () => {
+        const json = paths.next();
+        const { code, stderr } = await bench([name, ...SHORT, ...args, '--json', json]).end();
+        expect(stderr).to.equal('');
+        const report: Report = JSON.parse(readFileSync(json, 'utf8'));
+        expect(report.failures).to.deep.equal([]);
+        expect(report.gates.map(({ claim }) => claim)).to.deep.equal(gates);
+        // A figure that could not be measured is null in JSON.
+        expect(JSON.stringify(report.data)).not.to.include('null');
+        for (const { claim, value } of report.gates) expect(value, claim).to.be.a('number');
+        expect(code).to.equal(0);
+      });
+    }
+
+    it('an option that does not exist, and more idle connections than can be', async () => {
+      const wrong = await bench(['unix-echo', '--servers', 'nobody']).end();
+      expect(wrong.stderr).to.equal('--servers nobody: there is c, net, thread, inline\n');
+      expect(wrong.code).to.equal(2);
+      const script = fileURLToPath(new URL('../../bench/main.js', import.meta.url));
+      const command = [process.execPath, script, 'connections', '--idle', '1000'];
+      const large = spawnSync('sh', ['-c', 'ulimit -n 512 && exec "$@"', 'sh', ...command]);
+      expect(large.stderr.toString()).to.match(/needs 1150 descriptors .* hard limit is 512/);
+      expect(large.status).to.equal(2);
+    });
+
+    it('an echo with one wrong byte is counted, and not as a round trip', async () => {
+      let echoes = 0;
+      const path = await listen((socket) => {
+        socket.on('data', (data) => {
+          echoes += 1;
+          // The first is the round trip before "ready", which has to succeed.
+          if (echoes > 1) data[data.length - 1] ^= 1;
+          socket.write(data);
+        });
+      });
+      const client = start('load_client', [path, '1', '64', '50']);
+      expect(await client.readLine(ANSWER_TIMEOUT_MS)).to.equal('ready');
+      client.writeLine('go');
+      const report = JSON.parse(await client.readLine(ANSWER_TIMEOUT_MS));
+      expect(report).to.include({ started: 1, completed: 0, contentErrors: 1 });
+    });
+
+    it('the firehose tells what the server has read, not what was sent', async () => {
+      const path = await listen((socket) => {
+        let bytes = 0;
+        socket.on('data', (data) => {
+          bytes += data.length;
+        });
+        socket.on('end', () => socket.end(String(bytes - 1)));
+      });
+      const firehose = start('firehose', [path]);
+      expect(await firehose.readLine(ANSWER_TIMEOUT_MS)).to.equal('ready');
+      firehose.writeLine('stop');
+      const report = JSON.parse(await firehose.readLine(ANSWER_TIMEOUT_MS));
+      expect(report.discardedBytes).to.equal(report.sentBytes - 1);
+    });
+  });
+}
