@@ -125,7 +125,7 @@ async function measureBeside(
   try {
     // It sends from before it says so until it is told to stop.
     await expectReady(firehose, START_TIMEOUT_MS);
-    const slice = await measureSlice(server.echo, load, { ms });
+    const slice = await measureSlice(server.echo, load, { ms, beside: [firehose] });
     firehose.writeLine('stop');
     const report: FirehoseReport = JSON.parse(await firehose.readLine(END_TIMEOUT_MS));
     const mibPerSecond = report.sentBytes / 2 ** 20 / (report.elapsedNs / 1e9);

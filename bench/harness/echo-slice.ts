@@ -53,11 +53,18 @@ interface ClientReport {
   readonly latencyNs: { readonly p50: number; readonly p99: number; readonly max: number };
 }
 
-/** `cpu`: the processor that the client is bound to, or null. */
+export interface SliceSetting {
+  readonly ms: number;
+  /** The processor that the client is bound to. @default none */
+  readonly cpu?: number | null;
+  /** Other processes of the benchmark that are at work; not foreign. @default none */
+  readonly beside?: readonly LineProcess[];
+}
+
 export async function measureSlice(
   server: Server,
   load: Load,
-  { ms, cpu = null }: { ms: number; cpu?: number | null },
+  { ms, cpu = null, beside = [] }: SliceSetting,
 ): Promise<Slice> {
   const client = new LineProcess('load client', pinned(clientCommand(server, load, ms), cpu));
   const { pid } = server.process;
@@ -65,15 +72,19 @@ export async function measureSlice(
     await expectReady(client, START_TIMEOUT_MS);
     // From here to the report all connections are open and none opens or closes.
     await delay(SETTLE_MS);
-    const clientBefore = readThreadTimes(client.pid);
+    const loaders = [client, ...beside].map((each) => each.pid);
+    const loadersBefore = loaders.map(readThreadTimes);
     const busyBeforeNs = readMachineBusyNs();
     const before = readThreadTimes(pid);
     client.writeLine('go');
     const report: ClientReport = JSON.parse(await client.readLine(ms + SLICE_GRACE_MS));
     await delay(SETTLE_MS);
     const use = cpuUseBetween(before, readThreadTimes(pid));
-    const ownNs = use.ns + cpuUseBetween(clientBefore, readThreadTimes(client.pid)).ns;
-    const foreignNs = Math.max(0, readMachineBusyNs() - busyBeforeNs - ownNs);
+    const loadNs = loaders.reduce(
+      (sum, loader, i) => sum + cpuUseBetween(loadersBefore[i], readThreadTimes(loader)).ns,
+      0,
+    );
+    const foreignNs = Math.max(0, readMachineBusyNs() - busyBeforeNs - use.ns - loadNs);
     return {
       roundTripsPerSecond: report.completed / (report.elapsedNs / 1e9),
       cpuUsPerRoundTrip: use.ns / 1000 / report.completed,
