@@ -2,7 +2,7 @@
  * The long versions of the tests that take processes, threads and time:
  * `npm run soak -- NAME...`, or `all`.
  */
-import { churnScenario } from './churn.js';
+import { churnScenario, hourScenario } from './churn.js';
 import { idleScenario } from './idle.js';
 import type { Scenario } from './scenario.js';
 import { stallsScenario } from './stalls.js';
@@ -13,6 +13,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   teardown: teardownScenario,
   idle: idleScenario,
   churn: churnScenario,
+  hour: hourScenario,
 };
 
 process.exitCode = await main(process.argv.slice(2));
