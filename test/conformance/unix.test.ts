@@ -11,7 +11,7 @@ import {
 } from '../../src/index.js';
 import { leavesNothingBehind } from '../support/leaks.js';
 import { describeWays } from '../support/loops.js';
-import { awaitReady, bytes, readText } from '../support/sockets.js';
+import { awaitReady, bytes, closingAfterEach, readText } from '../support/sockets.js';
 import { thrownBy } from '../support/thrown.js';
 import { abstractName, acceptUnix, CARRIERS, Paths, passed, unixStreams } from '../support/unix.js';
 
@@ -257,6 +257,36 @@ describeWays('Unix sources', (way, own) => {
     own(message.source!);
     expect(message.size).to.equal(1);
   });
+});
+
+describe('several buffers at once', () => {
+  const own = closingAfterEach();
+
+  for (const [name, open] of Object.entries(CARRIERS)) {
+    it(`S6: ${name} takes them in order, the first 1024 of more, and null when full`, () => {
+      const [reader, writer] = open(own);
+      expect(writer.writev([bytes('one, '), bytes(''), bytes('two')])).to.equal(8);
+      awaitReady(reader, Interest.READABLE);
+      expect(readText(reader)).to.equal('one, two');
+      const letters = Array.from({ length: 1030 }, (_, index) => bytes(String(index % 10)));
+      expect(writer.writev(letters)).to.equal(1024);
+      awaitReady(reader, Interest.READABLE);
+      expect(readText(reader)).to.equal('0123456789'.repeat(103).slice(0, 1024));
+      const block = new Uint8Array(1 << 16);
+      let filled = 0;
+      for (let size = writer.writev([block, block]); size !== null; ) {
+        filled += size;
+        size = writer.writev([block, block]);
+      }
+      expect(filled).to.be.above(0);
+      // What it told of would-block, a loop can tell the end of.
+      while (filled > 0) filled -= reader.read(block) ?? 0;
+      awaitReady(writer, Interest.WRITABLE);
+      expect(writer.writev([bytes('more')])).to.equal(4);
+      writer.close();
+      expect(thrownBy(() => writer.writev([bytes('late')])).code).to.equal('ERR_SOURCE_CLOSED');
+    });
+  }
 });
 
 describe('Unix listeners without a loop', () => {

@@ -273,7 +273,11 @@ const SUBJECTS: Record<string, Subject> = {
     // Nothing is open there, so that nothing is lost when it is replaced; and
     // the input and output of the test's own process are not to be taken over.
     construct: { args: () => [2 ** 30], harmful: [0, 1] },
-    members: { read: { args: buffer }, write: { args: buffer } },
+    members: {
+      read: { args: buffer },
+      write: { args: buffer },
+      writev: { args: () => [[bytes('a'), bytes('b')]] },
+    },
   },
   EventSet: {
     open: () => EventSet.of(Interest.ALL),

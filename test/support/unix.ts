@@ -55,7 +55,7 @@ export function acceptUnix(listener: UnixListener): UnixStream {
 }
 
 type Reader = Source & Pick<PipeReader, 'read'>;
-type Writer = Source & Pick<FdSource, 'write'>;
+type Writer = Source & Pick<FdSource, 'write' | 'writev'>;
 
 /** A one-way carrier of bytes: what is written to the second is read from the first. */
 export type Carrier = [reader: Reader, writer: Writer];
