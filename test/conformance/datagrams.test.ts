@@ -411,6 +411,19 @@ describe('options of UDP sockets', () => {
     });
   }
 
+  it('a datagram longer than the buffer is cut, and said to be; one that fits is not', () => {
+    const [left, right] = [open(), open()];
+    for (const [sent, size, truncated] of [
+      ['1234', 4, false],
+      ['12345', 4, true],
+      ['', 0, false],
+    ] as const) {
+      left.sendTo(bytes(sent), right.localAddress);
+      awaitReady(right, Interest.READABLE);
+      expect(right.recvFrom(new Uint8Array(4))).to.include({ size, truncated });
+    }
+  });
+
   it('a part of a buffer can be sent to an address', () => {
     const [left, right] = [open(), open()];
     expect(left.sendTo(bytes('abcdef'), right.localAddress, 2, 4)).to.equal(2);

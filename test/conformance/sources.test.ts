@@ -176,6 +176,31 @@ describeWays('sources', (way, own) => {
     expect(set).to.include({ isError: true, isHup: true, isReadable: false });
   });
 
+  it('S2, S6: the peer closing its half is data and a hang-up, to who reads', async () => {
+    const loop = way.open<string, string>();
+    const [client, server] = tcpPair(own);
+    loop.register(server, 3, Interest.READABLE);
+    client.shutdown('write');
+    const { log, handler } = seen({ readable: (l) => l.shutdown() });
+    await way.drive(loop, handler);
+    expect(log).to.deep.equal(['readable 3 data hup']);
+    expect(readText(server)).to.equal('');
+  });
+
+  it('S5: HUP alone can be asked for: it is silent on data, and told of the hang-up', async () => {
+    const loop = way.open<string, string>();
+    const [client, server] = tcpPair(own);
+    loop.register(server, 3, Interest.HUP);
+    client.write(bytes('a'));
+    loop.timeout('silence', 20);
+    const { log, handler } = seen({
+      timeout: () => client.shutdown('write'),
+      readable: (l) => l.shutdown(),
+    });
+    await way.drive(loop, handler);
+    expect(log).to.deep.equal(['timeout silence', 'readable 3 hup']);
+  });
+
   it('S4: states that do not fit are refused by name', async () => {
     const loop = way.open();
     const other = way.open();

@@ -91,6 +91,8 @@ export class FakePoller implements Poller {
   deadlineMs = Infinity;
   wakes = 0;
   interruptNext = false;
+  /** What the next poll returns, if it is to fail: `-errno`. */
+  failNext = 0;
   /** Called inside poll(), before readiness is looked at: the world during a wait. */
   onPoll: ((timeoutMs: number) => void) | null = null;
 
@@ -139,6 +141,11 @@ export class FakePoller implements Poller {
     if (this.interruptNext) {
       this.interruptNext = false;
       return EINTR;
+    }
+    if (this.failNext !== 0) {
+      const result = this.failNext;
+      this.failNext = 0;
+      return result;
     }
     let count = this.#fill();
     if (count === 0 && timeoutMs !== 0 && !this.#woken) {

@@ -68,18 +68,21 @@ class Guarded<M, T> {
   ended = false;
 
   constructor(inner: Handler<M, T>) {
-    this.handler = Object.create(inner, {
-      timeout: {
-        value: (...[loop, payload, late]: Parameters<NonNullable<Handler<M, T>['timeout']>>) => {
-          if (payload === GUARD) throw new Error(`no shutdown() within ${GUARD_MS} ms`);
-          inner.timeout?.(loop, payload, late);
-        },
-      },
-      tick: {
-        value: (loop: EventLoop<M, T>) => {
-          inner.tick?.(loop);
-          this.ended = !loop.isRunning;
-        },
+    const timeout: Handler<M, T>['timeout'] = (loop, payload, late) => {
+      if (payload === GUARD) throw new Error(`no shutdown() within ${GUARD_MS} ms`);
+      inner.timeout?.(loop, payload, late);
+    };
+    const tick: Handler<M, T>['tick'] = (loop) => {
+      inner.tick?.(loop);
+      this.ended = !loop.isRunning;
+    };
+    this.handler = new Proxy(inner, {
+      get: (_, name) => {
+        if (name === 'timeout') return timeout;
+        if (name === 'tick') return tick;
+        // Called on the handler itself: private fields are not seen through a proxy.
+        const member: unknown = Reflect.get(inner, name);
+        return typeof member === 'function' ? member.bind(inner) : member;
       },
     });
   }
