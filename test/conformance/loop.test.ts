@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import { EventLoop, Handler, Interest, type Sender, type TcpStream } from '../../src/index.js';
 import { eventually } from '../support/eventually.js';
 import { leavesNothingBehind } from '../support/leaks.js';
-import { describeWays } from '../support/loops.js';
+import { describeWays, UNHURRIED_MS } from '../support/loops.js';
 import { within } from '../support/processes.js';
 import { random } from '../support/random.js';
 import { bytes, readText, tcpPair, udpPair } from '../support/sockets.js';
@@ -289,7 +289,7 @@ describeWays(
   'shutdown',
   (way) => {
     it('L4: finishes the tick under way, and the loop can be run again', async () => {
-      const loop = way.open<string, string>({ messagesPerTick: 2 });
+      const loop = way.open<string, string>({ messagesPerTick: 2, tickBudgetMs: UNHURRIED_MS });
       for (const message of ['a', 'b', 'c']) loop.channel().send(message);
       loop.timeout('t', 0);
       busyFor(1);

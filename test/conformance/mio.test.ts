@@ -22,7 +22,7 @@ import {
   UnixStream,
 } from '../../src/index.js';
 import { leavesNothingBehind } from '../support/leaks.js';
-import { describeWays } from '../support/loops.js';
+import { describeWays, UNHURRIED_MS } from '../support/loops.js';
 import {
   acceptFrom,
   awaitReady,
@@ -550,7 +550,7 @@ describeWays('as mio: messages, timeouts and ticks', (way, own) => {
   });
 
   it('more messages than a tick takes: all come, in order, and I/O in between', async () => {
-    const loop: EventLoop<number> = way.open({ messagesPerTick: 2 });
+    const loop: EventLoop<number> = way.open({ messagesPerTick: 2, tickBudgetMs: UNHURRIED_MS });
     const [left, right] = udpPair(own);
     const log: string[] = [];
     for (let message = 0; message < 5; message++) loop.channel().send(message);
@@ -612,7 +612,7 @@ describeWays('as mio: messages, timeouts and ticks', (way, own) => {
   });
 
   it('several sources in one tick: each once, then messages, then tick()', async () => {
-    const loop: EventLoop<string> = way.open();
+    const loop: EventLoop<string> = way.open({ tickBudgetMs: UNHURRIED_MS });
     for (let token = 0; token < 4; token++) {
       const [left, right] = udpPair(own);
       left.send(bytes('a'));
