@@ -35,6 +35,11 @@ export const ERROR_CODES = Object.freeze({
   ERR_DOUBLE_RELEASE: 'An object was released to its pool twice.',
   ERR_FOREIGN_RELEASE: 'An object was released to a pool that it does not come from.',
   ERR_ADDON_UNAVAILABLE: 'The native addon could not be loaded.',
+  ERR_CALL_TIMEOUT: 'A call to another thread was not answered in time.',
+  ERR_LINK_CLOSED: 'The link to another thread was closed, on either side.',
+  ERR_UNKNOWN_METHOD: 'The other thread serves no method of this name.',
+  ERR_THREAD_EXITED: 'The thread has ended.',
+  ERR_THREAD_START_TIMEOUT: 'A thread was not up in time.',
 } as const);
 
 export type ErrorCode = keyof typeof ERROR_CODES;

@@ -80,3 +80,18 @@ export const SOCKET_BUFFER_BYTES_MAX = 2 ** 30;
 
 /** What `sun_path` holds: 108 bytes on Linux, 104 elsewhere. */
 export const UNIX_PATH_BYTES = process.platform === 'linux' ? 108 : 104;
+
+/** A control call takes tens of microseconds; what takes this long will not come. */
+export const DEFAULT_CALL_TIMEOUT_MS = 10_000;
+
+/** A thread is up after some 30 ms, on a busy machine after seconds. */
+export const DEFAULT_START_TIMEOUT_MS = 10_000;
+
+/** Time for mailboxes to drain and for loops to close before a thread is terminated. */
+export const DEFAULT_STOP_TIMEOUT_MS = 5_000;
+
+/** A thread that did not come up has little to put in order. */
+export const FAILED_START_STOP_MS = 1_000;
+
+/** For a thread whose loops are closed to end by itself, before it is told to. */
+export const LEFT_OVER_GRACE_MS = 100;

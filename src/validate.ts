@@ -4,6 +4,9 @@
  */
 import { invalidType, outOfRange, typeErrorWith } from './errors.js';
 
+/** About 25 days: what Node's timers keep in a C int. */
+const TIME_LIMIT_MS_MAX = 2 ** 31 - 1;
+
 export interface Range {
   min: number;
   max?: number;
@@ -34,6 +37,15 @@ export function requirePeriod(name: string, value: unknown): number {
     throw outOfRange(name, 'a finite number of milliseconds above 0', value);
   }
   return value as number;
+}
+
+/** Milliseconds for `setTimeout()`, which takes what is longer for no delay at all. */
+export function requireTimeLimit(name: string, value: unknown): number {
+  const limitMs = requireDuration(name, value);
+  if (limitMs > TIME_LIMIT_MS_MAX) {
+    throw outOfRange(name, `at most ${TIME_LIMIT_MS_MAX} milliseconds`, value);
+  }
+  return limitMs;
 }
 
 export function requireBoolean(name: string, value: unknown): boolean {

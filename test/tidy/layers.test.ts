@@ -9,6 +9,7 @@ import { projectFiles } from '../support/project.js';
 
 /** From the top down. Files at the root of `src/` that are not listed stand at the bottom. */
 const LAYERS = [
+  'workers',
   'src/index.ts',
   'src/cluster',
   'src/raft',
@@ -32,6 +33,8 @@ const NEIGHBOURS = [
 
 /** A part that users have no export of can be measured only from inside. */
 const MEASURED_INSIDE = ['bench/codec.ts'];
+/** The two sides of a thread, which is started by its owner and by no export. */
+const THREADS = ['src/thread/worker-thread.ts'];
 
 const BOTTOM = LAYERS.length;
 
@@ -56,7 +59,8 @@ function importsOf(path: string): Import[] {
   }));
 }
 
-const sources = projectFiles(/^src\/.*\.ts$/);
+const entries = projectFiles(/^workers\/.*\.ts$/);
+const sources = [...projectFiles(/^src\/.*\.ts$/), ...entries];
 const imports = sources.flatMap(importsOf);
 
 describe('tidy: layers', () => {
@@ -109,13 +113,24 @@ describe('tidy: layers', () => {
   });
 
   it('only src/thread and workers know Comlink', () => {
-    const files = projectFiles(/^(src|workers)\/.*\.ts$/);
-    const knowing = files.filter((path) => /from 'comlink/.test(readFileSync(path, 'utf8')));
+    const knowing = sources.filter((path) => /from 'comlink/.test(readFileSync(path, 'utf8')));
     expect(knowing.filter((path) => !/^(src\/thread|workers)\//.test(path))).to.deep.equal([]);
   });
 
-  it('every source is reached from a public export', () => {
-    const reached = new Set<string>(['src/index.ts']);
+  it('only src/thread starts threads', () => {
+    const start = /new Worker\(/;
+    const starting = sources.filter((path) => start.test(readFileSync(path, 'utf8')));
+    expect(starting).to.deep.equal(['src/thread/worker-thread.ts']);
+  });
+
+  it('workers are entry points of threads: they serve, and nothing imports them', () => {
+    const idle = entries.filter((path) => !/^await serve/m.test(readFileSync(path, 'utf8')));
+    const imported = imports.filter(({ to, typeOnly }) => entries.includes(to) && !typeOnly);
+    expect([...idle, ...imported]).to.deep.equal([]);
+  });
+
+  it('every source is reached from a public export, or from a thread', () => {
+    const reached = new Set<string>(['src/index.ts', ...THREADS, ...entries]);
     for (const path of reached) {
       for (const { to } of imports.filter(({ from }) => from === path)) reached.add(to);
     }
