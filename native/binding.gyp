@@ -15,6 +15,7 @@
       "core/poller.cc",
       "core/poller_poll.cc",
       "core/poll_thread.cc",
+      "core/threads.cc",
       "core/signals.cc"
     ],
     "binding_sources": [
@@ -26,6 +27,7 @@
       "binding/loop_poller.cc",
       "binding/poller.cc",
       "binding/socket.cc",
+      "binding/threads.cc",
       "binding/unix_socket.cc"
     ]
   },

@@ -44,6 +44,8 @@ EnvState* EnvState::create(napi_env env) {
     return nullptr;
   }
   state->holds_++;
+  // Last, so that whoever has a key has the hook that takes it back.
+  state->thread_key_ = Threads::enter();
   return state;
 }
 
@@ -116,6 +118,7 @@ void EnvState::shut_down(napi_async_cleanup_hook_handle hook) {
   // removed halfway.
   handle_opened();
   shut_down_hook_ = hook;
+  Threads::leave(thread_key_);
   for (size_t i = 0; i < pollers.slot_count(); i++) {
     LoopPoller* poller = pollers.remove_at(i);
     if (poller != nullptr) poller->close();
@@ -161,6 +164,7 @@ NAPI_MODULE_INIT() {
   export_sockets(state, exports);
   export_datagrams(state, exports);
   export_unix_sockets(state, exports);
+  export_threads(state, exports);
   export_pollers(state, exports);
   export_faults(state, exports);
   napi_set_named_property(env, exports, "address", state->create_address());

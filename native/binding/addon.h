@@ -2,10 +2,12 @@
 //
 // There is no other mutable state in the binding. Functions reach theirs
 // through the data pointer they were created with, so that threads share
-// nothing but the core's poll thread.
+// nothing but the core's poll thread and its registries of keys.
 //
 // How an environment ends, in this order (EnvState::shut_down):
-//   1. each poller leaves the poll thread: no on_ready() from here on;
+//   1. the thread's key is taken back, since no JavaScript runs any more; each
+//      poller leaves the poll thread and gives up its wake key: no on_ready()
+//      and no on_remote_wake() from here on;
 //   2. left-over descriptors are closed;
 //   3. the lease on the poll thread is returned;
 //   4. libuv's handles are closed, and the last close callback lets Node go on
@@ -22,6 +24,7 @@
 
 #include "../core/address.h"
 #include "../core/clock.h"
+#include "../core/threads.h"
 #include "descriptors.h"
 #include "poller_table.h"
 
@@ -59,11 +62,14 @@ class EnvState {
   napi_value create_clock();
   double* clock() const { return clock_; }
 
+  // Names this environment among the threads of the process.
+  ThreadKey thread_key() const { return thread_key_; }
+
   // Opens the doorbell with the first poller. -errno.
   int open_doorbell();
 
-  // Any thread, from open_doorbell() until the last poller has left the poll
-  // thread: on_doorbell() will run on the loop's thread.
+  // Any thread, from open_doorbell() until the last poller was closed:
+  // on_doorbell() will run on the loop's thread.
   void ring_doorbell() { uv_async_send(&doorbell_); }
 
   // Started and ref'd pollers keep the process alive, through the doorbell.
@@ -92,6 +98,7 @@ class EnvState {
   void drop();
 
   napi_env env_;
+  ThreadKey thread_key_ = kNoKey;
   uv_loop_t* loop_ = nullptr;
   uint32_t* address_ = nullptr;
   napi_ref address_ref_ = nullptr;
@@ -113,6 +120,7 @@ void export_clock(EnvState* state, napi_value exports);
 void export_sockets(EnvState* state, napi_value exports);
 void export_datagrams(EnvState* state, napi_value exports);
 void export_unix_sockets(EnvState* state, napi_value exports);
+void export_threads(EnvState* state, napi_value exports);
 void export_pollers(EnvState* state, napi_value exports);
 void export_faults(EnvState* state, napi_value exports);
 

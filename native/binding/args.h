@@ -125,6 +125,12 @@ inline napi_value make_number(napi_env env, int64_t value) {
   return result;
 }
 
+inline napi_value make_double(napi_env env, double value) {
+  napi_value result = nullptr;
+  napi_create_double(env, value, &result);
+  return result;
+}
+
 inline napi_value make_boolean(napi_env env, bool value) {
   napi_value result = nullptr;
   napi_get_boolean(env, value, &result);

@@ -121,7 +121,13 @@ int LoopPoller::watch_signal(int signal_number) {
   return error < 0 ? error : PollThread::subscribe(entry_, signal_number);
 }
 
+WakeKey LoopPoller::wake_key() {
+  if (wake_key_ == kNoKey) wake_key_ = RemoteWakes::add(this);
+  return wake_key_;
+}
+
 void LoopPoller::close() {
+  if (wake_key_ != kNoKey) RemoteWakes::remove(wake_key_);
   stop();
   if (entry_ != nullptr) PollThread::detach(entry_);
   entry_ = nullptr;
@@ -153,6 +159,15 @@ void LoopPoller::on_ready() {
   // that knows.
   rung_ = true;
   state_->ring_doorbell();
+}
+
+void LoopPoller::on_remote_wake() {
+  if (started_) {
+    rung_ = true;
+    state_->ring_doorbell();
+  } else {
+    poller_->wake();
+  }
 }
 
 int LoopPoller::join_poll_thread() {

@@ -10,6 +10,11 @@
 // A ring leads to a burst on the loop's thread: turns in a row, until one has
 // nothing left to do or the budget is used up. Everything else that happens
 // meanwhile (a stop, a restart, a close, another ring) is seen between turns.
+//
+// Other threads wake the loop by its wake key: through the doorbell while it
+// is started, through the poller otherwise. Whoever has learned that the loop
+// sleeps or waits, and so has a reason to wake it, sees what was stored before
+// that in `started_`; with any other reason either way does.
 #pragma once
 
 #include <node_api.h>
@@ -21,12 +26,13 @@
 
 #include "../core/poll_thread.h"
 #include "../core/poller.h"
+#include "../core/threads.h"
 
 namespace millrace {
 
 class EnvState;
 
-class LoopPoller final : public WakeTarget {
+class LoopPoller final : public WakeTarget, public RemoteWakeTarget {
  public:
   struct Options {
     uint32_t events_capacity;
@@ -55,6 +61,10 @@ class LoopPoller final : public WakeTarget {
   void wake();
   int watch_signal(int signal_number);
 
+  // For RemoteWakes::wake(). The registry hears of this poller with the first
+  // call: most loops never have business with other threads.
+  WakeKey wake_key();
+
   // Ends everything. The object frees itself when nothing is under way in it.
   void close();
 
@@ -62,6 +72,7 @@ class LoopPoller final : public WakeTarget {
   void answer();
 
   void on_ready() override;
+  void on_remote_wake() override;
 
  private:
   // Shared with Turn in src/poll/driver.ts.
@@ -91,15 +102,17 @@ class LoopPoller final : public WakeTarget {
   napi_ref events_ref_ = nullptr;
 
   // Set before the doorbell rings, cleared before each turn. The only member
-  // that the poll thread writes, in on_ready().
+  // that other threads write, in on_ready() and on_remote_wake().
   std::atomic<bool> rung_{false};
 
   PollThread::Entry* entry_ = nullptr;  // null until it joins the poll thread
+  WakeKey wake_key_ = kNoKey;           // until it is asked for
   uv_poll_t uv_poll_;
   bool uv_poll_open_ = false;
   bool watching_ = false;  // the thread's own loop, for blocking polls
 
-  bool started_ = false;
+  // Written on the loop's thread only; read by others in on_remote_wake().
+  std::atomic<bool> started_{false};
   uint32_t run_ = 0;       // counts starts,
   uint32_t turn_run_ = 0;  // so that a turn sees the end of its own run
   bool ref_ = true;

@@ -186,6 +186,15 @@ napi_value poller_wake(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+// 0, which is the key of nobody, for an id that is stale.
+napi_value poller_wake_key(napi_env env, napi_callback_info info) {
+  Arguments<1> args(env, info);
+  LoopPoller* poller;
+  if (!get_poller(env, args, &poller)) return nullptr;
+  const WakeKey key = poller == nullptr ? kNoKey : poller->wake_key();
+  return make_double(env, static_cast<double>(key));
+}
+
 napi_value poller_watch_signal(napi_env env, napi_callback_info info) {
   Arguments<2> args(env, info);
   LoopPoller* poller;
@@ -219,6 +228,7 @@ constexpr Export kExports[] = {
     {"pollerRef", poller_ref},
     {"pollerUnref", poller_unref},
     {"pollerWake", poller_wake},
+    {"pollerWakeKey", poller_wake_key},
     {"pollerWatchSignal", poller_watch_signal},
     {"pollerClose", poller_close},
 };

@@ -61,8 +61,16 @@ export interface Binding extends SocketIo {
   pollerRef(id: PollerId): void;
   pollerUnref(id: PollerId): void;
   pollerWake(id: PollerId): void;
+  /** Never reused, in the whole process; 0 for a stale id. */
+  pollerWakeKey(id: PollerId): number;
   pollerWatchSignal(id: PollerId, signalNumber: number): number;
   pollerClose(id: PollerId): void;
+
+  /** Never reused, in the whole process. */
+  threadKey(): number;
+  isThreadAlive(key: number): boolean;
+  /** Any thread may wake any loop; keys of closed ones are ignored. */
+  wakeLoop(wakeKey: number): void;
 
   /** Descriptors and pollers that this environment holds open, for leak checks. */
   openCounts(): { handles: number; pollers: number };

@@ -91,6 +91,12 @@ export interface Poller {
   /** Asks for a turn under {@link start}; otherwise ends the next wait in {@link poll} at once. */
   wake(): void;
 
+  /**
+   * Names this poller to {@link ThreadSupport.wake}, on every thread of the
+   * process; no other ever has the same. Costs nothing until it is asked for.
+   */
+  readonly wakeKey: number;
+
   /** Signals of this number appear in the batches from now on. */
   watchSignal(number: number): number;
 
@@ -165,9 +171,28 @@ export interface SocketIo extends UnixIo, DatagramIo {
   close(handle: Handle): number;
 }
 
+/**
+ * What threads of one process may ask of each other. Keys are numbers that are
+ * never used twice, so that one whose owner has gone names nobody.
+ */
+export interface ThreadSupport {
+  /** The key of the calling thread. */
+  readonly thisThread: number;
+
+  /** False once the thread has ended, however it ended: it writes nothing any more. */
+  isAlive(key: number): boolean;
+
+  /**
+   * As {@link Poller.wake}, from any thread, by {@link Poller.wakeKey}. Does
+   * nothing once the poller was closed, or its thread has ended.
+   */
+  wake(wakeKey: number): void;
+}
+
 export interface Driver {
   readonly name: string;
   readonly io: SocketIo;
+  readonly threads: ThreadSupport;
 
   /** Monotonic milliseconds, fractional. */
   now(): number;

@@ -18,6 +18,11 @@ const { clock } = binding;
 export const nativeDriver: Driver = {
   name: 'native',
   io: binding,
+  threads: {
+    thisThread: binding.threadKey(),
+    isAlive: (key) => binding.isThreadAlive(key),
+    wake: (wakeKey) => binding.wakeLoop(wakeKey),
+  },
   now: readClock,
   nowOrLater: readDeadlineClock,
   random: Math.random,
@@ -82,6 +87,10 @@ class NativePoller implements Poller {
 
   wake(): void {
     binding.pollerWake(this.#id);
+  }
+
+  get wakeKey(): number {
+    return binding.pollerWakeKey(this.#id);
   }
 
   watchSignal(number: number): number {

@@ -12,6 +12,7 @@ import {
   type PollerOptions,
   SIGNAL_SLOT,
   type SocketIo,
+  type ThreadSupport,
   Turn,
 } from '../../src/poll/driver.js';
 import { Interest } from '../../src/poll/interest.js';
@@ -26,6 +27,11 @@ export class FakeDriver implements Driver {
   readonly name = 'fake';
   readonly pollers: FakePoller[] = [];
   readonly io = new FakeIo() as unknown as SocketIo & FakeIo;
+  readonly threads: ThreadSupport = {
+    thisThread: 1,
+    isAlive: (key) => key === 1,
+    wake: (wakeKey) => this.pollers.find((poller) => poller.wakeKey === wakeKey)?.wake(),
+  };
   clockMs = 1000;
 
   now(): number {
@@ -41,7 +47,7 @@ export class FakeDriver implements Driver {
   }
 
   openPoller(options: PollerOptions): FakePoller {
-    const poller = new FakePoller(this, options);
+    const poller = new FakePoller(this, options, this.pollers.length + 1);
     this.pollers.push(poller);
     return poller;
   }
@@ -79,6 +85,7 @@ export class FakePoller implements Poller {
   readonly events: Uint32Array;
   readonly needsRearm = false;
   readonly options: PollerOptions;
+  readonly wakeKey: number;
   readonly #driver: FakeDriver;
   readonly #entries = new Map<Handle, Entry>();
   readonly #ready = new Map<Handle, number>();
@@ -96,9 +103,10 @@ export class FakePoller implements Poller {
   /** Called inside poll(), before readiness is looked at: the world during a wait. */
   onPoll: ((timeoutMs: number) => void) | null = null;
 
-  constructor(driver: FakeDriver, options: PollerOptions) {
+  constructor(driver: FakeDriver, options: PollerOptions, wakeKey: number) {
     this.#driver = driver;
     this.options = options;
+    this.wakeKey = wakeKey;
     this.events = new Uint32Array(options.eventsCapacity * EVENT_WORDS);
   }
 
