@@ -2,6 +2,7 @@
  * Every bound and default, with where it comes from. What a user can set
  * carries the default here and its range in `loop/config.ts`.
  */
+import { availableParallelism } from 'node:os';
 
 /** mio's: a channel that holds a burst of a few milliseconds. */
 export const DEFAULT_NOTIFY_CAPACITY = 4096;
@@ -49,6 +50,42 @@ export const FOLLOW_UP_WEIGHT = 1 / 8;
 
 /** Where follow-ups do not pay, one in so many is made all the same. */
 export const FOLLOW_UP_RETRY = 16;
+
+/**
+ * How long a loop looks out for messages of other threads before it sleeps,
+ * where that pays: a good part of what a wake-up takes, and hundreds of times
+ * what a message takes between threads that are awake. With one processor the
+ * other thread could not even run meanwhile.
+ */
+export const DEFAULT_SPIN_US = availableParallelism() > 1 ? 20 : 0;
+export const SPIN_US_MAX = 1000;
+
+/**
+ * A lookout is worth its time if it finds something at least this often: one
+ * in vain costs about as much as a wake-up.
+ */
+export const SPIN_YIELD_MIN = 1 / 2;
+
+/** How much the latest lookout counts in the average. */
+export const SPIN_WEIGHT = 1 / 8;
+
+/**
+ * Lookouts of a trial go on this much longer, so that they outlast a wake-up
+ * of the other side; and sleeps shorter than that make for trials.
+ */
+export const SPIN_TRIAL_FACTOR = 5;
+
+/**
+ * A trial has as many lookouts as sleeps make for the first one, so that two
+ * threads that wait for each other come to try at the same time. It is broken
+ * off when some have been in vain.
+ */
+export const SPIN_TRIAL_SPINS = 64;
+export const SPIN_TRIAL_MISSES_MAX = 4;
+
+/** Sleeps between trials: doubled by each that fails. */
+export const SPIN_TRIAL_GAP_MIN = 64;
+export const SPIN_TRIAL_GAP_MAX = 4096;
 
 /**
  * A deadline that lies closer ahead than this counts as used up when a tick

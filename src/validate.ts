@@ -22,6 +22,15 @@ export function requireInteger(name: string, value: unknown, range: Range): numb
   return value;
 }
 
+/** A number within `range`, fractions allowed. */
+export function requireNumber(name: string, value: unknown, range: Required<Range>): number {
+  if (typeof value !== 'number') throw invalidType(name, 'a number', value);
+  if (!(value >= range.min && value <= range.max)) {
+    throw outOfRange(name, `a number from ${range.min} to ${range.max}`, value);
+  }
+  return value;
+}
+
 /** Finite milliseconds of at least 0, fractions allowed. */
 export function requireDuration(name: string, value: unknown): number {
   if (typeof value !== 'number') throw invalidType(name, 'a number of milliseconds', value);

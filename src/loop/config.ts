@@ -5,18 +5,20 @@ import {
   DEFAULT_FULL_POLLS_MAX,
   DEFAULT_MESSAGES_PER_TICK,
   DEFAULT_NOTIFY_CAPACITY,
+  DEFAULT_SPIN_US,
   DEFAULT_TICK_BUDGET_MS,
   DEFAULT_TIMER_CAPACITY,
   DEFAULT_TIMER_TICK_MS,
   DEFAULT_TIMER_WHEEL_SIZE,
   EVENTS_CAPACITY_MAX,
   NOTIFY_CAPACITY_MAX,
+  SPIN_US_MAX,
   TIMER_CAPACITY_MAX,
   TIMER_WHEEL_SIZE_MAX,
 } from '../limits.js';
 import { currentDriver, requireDriver } from '../poll/current-driver.js';
 import type { Driver, PollerMode } from '../poll/driver.js';
-import { requireInteger, requireOptions, requirePeriod } from '../validate.js';
+import { requireInteger, requireNumber, requireOptions, requirePeriod } from '../validate.js';
 
 export interface EventLoopConfig {
   /** Messages that may wait in the channel; exact. 1 to 2^24. @default 4096 */
@@ -51,6 +53,13 @@ export interface EventLoopConfig {
    * At least 1. @default 8
    */
   fullPollsMax?: number;
+  /**
+   * How long to look out for messages of other threads before going to sleep,
+   * in microseconds. 0 to 1000; 0: not at all. Only where recent messages came
+   * that soon, and now and then up to five times as long to find out whether
+   * they would; never when idle. @default 20; 0 with a single processor
+   */
+  spinUs?: number;
   /** What the loop stands on. @default the driver of the loop being run, else the native one */
   driver?: Driver;
 }
@@ -69,6 +78,7 @@ const DEFAULTS: Required<Omit<EventLoopConfig, 'driver'>> = {
   poller: 'thread',
   tickBudgetMs: DEFAULT_TICK_BUDGET_MS,
   fullPollsMax: DEFAULT_FULL_POLLS_MAX,
+  spinUs: DEFAULT_SPIN_US,
 };
 
 const KNOWN = [...Object.keys(DEFAULTS), 'driver'];
@@ -91,6 +101,7 @@ export function resolveConfig(config: EventLoopConfig | undefined): ResolvedConf
   requireInteger('timerCapacity', resolved.timerCapacity, { min: 1, max: TIMER_CAPACITY_MAX });
   requirePeriod('tickBudgetMs', resolved.tickBudgetMs);
   requireInteger('fullPollsMax', resolved.fullPollsMax, { min: 1 });
+  requireNumber('spinUs', resolved.spinUs, { min: 0, max: SPIN_US_MAX });
   if (typeof resolved.poller !== 'string') {
     throw invalidType('poller', "'thread' or 'inline'", resolved.poller);
   }

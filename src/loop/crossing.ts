@@ -38,7 +38,10 @@ export interface MessageTarget<M> {
 
 /** The messages of one sending thread, in the order in which they were sent. */
 export interface Lane<M> {
-  /** The next of those that the inlet has announced. */
+  /**
+   * The next of those that the inlet has announced. Throws when there is no
+   * reading it (rule C6); nothing is taken from the lane after that.
+   */
   take(): M;
 }
 
@@ -54,7 +57,9 @@ export interface Inlet<M> {
 
   /**
    * The capacity of the channel is one for all threads. Takes a place for a
-   * message of the loop's own thread; false if there is none.
+   * message of the loop's own thread; false if there is none. A sender that
+   * gives a place back unused wakes the loop as for a message, since somebody
+   * there may wait for the place.
    */
   reserve(): boolean;
   /** A message, of whichever thread, was handed out. Other threads may learn it a little later, */
@@ -71,6 +76,9 @@ export interface Inlet<M> {
 
   /** Refuses from now on. Returns what was sent and not yet announced. */
   close(): M[];
+
+  /** Messages that were refused on other threads, because it was full or closed (rule C3). */
+  readonly refused: number;
 }
 
 /** How an inlet reaches back into its loop. */
@@ -84,7 +92,7 @@ export interface InletHost<M> {
 
 /** What the channel layer provides. */
 export interface Crossing {
-  /** Opens a loop to other threads. Called once for each loop, when its first sender is transferred. */
+  /** Opens a loop to other threads: once for each, when its first sender is transferred. */
   openInlet<M>(host: InletHost<M>): Inlet<M>;
   /** The target of a transferred sender, on this thread. Throws TypeError for what is no handle. */
   connect<M>(handle: SenderHandle): MessageTarget<M>;
@@ -93,8 +101,8 @@ export interface Crossing {
 let provided: Crossing | null = null;
 
 /** Called once by the channel layer, when it is loaded. */
-export function provideCrossing(provider: Crossing): void {
-  provided = provider;
+export function provideCrossing(channels: Crossing): void {
+  provided = channels;
 }
 
 export function crossing(): Crossing {

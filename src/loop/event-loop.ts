@@ -75,7 +75,7 @@ export class EventLoop<M = unknown, T = unknown> {
       slots: this.#config.timerWheelSize,
       capacity: this.#config.timerCapacity,
     });
-    this.#inbox = new Inbox(this.#config.notifyCapacity, () => this.#poller.wake());
+    this.#inbox = new Inbox(this.#config.notifyCapacity, this.#poller);
     this.#ticker = new Ticker({
       loop: this,
       config: this.#config,
@@ -331,9 +331,11 @@ export class EventLoop<M = unknown, T = unknown> {
 
   /** What was counted so far. The histogram is the living one. */
   metrics(): LoopMetrics {
+    this.#inbox.intake();
     return {
       ...this.#counters,
       refused: this.#inbox.refused,
+      lost: this.#inbox.lost,
       pendingMessages: this.#inbox.size,
       pendingTimers: this.#wheel.size,
       sources: this.#registry.size,
@@ -352,13 +354,12 @@ export class EventLoop<M = unknown, T = unknown> {
   #turn(): Turn {
     const run = this.#run;
     if (run === null) return Turn.STOP;
-    this.#ticker.wakeUp();
     try {
+      if (!this.#shutdownAsked && this.#ticker.looksOut()) return Turn.MORE;
+      this.#ticker.wakeUp();
       this.#tick(run.handler, 0);
       if (!this.#shutdownAsked && !this.closed) {
-        if (this.#ticker.wantsMore()) return Turn.MORE;
-        this.#ticker.sleep();
-        return Turn.IDLE;
+        return this.#ticker.wantsMore() || !this.#ticker.sleep() ? Turn.MORE : Turn.IDLE;
       }
     } catch (error) {
       this.#endRun(error);
@@ -393,6 +394,7 @@ export class EventLoop<M = unknown, T = unknown> {
   }
 
   #end(): void {
+    this.#inbox.publishReleases();
     if (!this.closed) this.#state = State.STOPPED;
   }
 

@@ -9,9 +9,24 @@
  * Messages on the same thread are passed by reference. The counts only grow,
  * so that "everything that was queued at that moment" is one number to
  * compare with (rule L2).
+ *
+ * Other threads come in with the first `transfer()`, which opens an inlet.
+ * Their messages stay in their lanes, and here is their place in the order
+ * (`lane-runs.ts`). From then on the inlet counts the capacity, which is one
+ * for all threads. Without it nothing of this costs anything.
  */
 import { channel as diagnosticsChannel } from 'node:diagnostics_channel';
 import { MillraceError } from '../errors.js';
+import type { Poller } from '../poll/driver.js';
+import {
+  crossing,
+  type Inlet,
+  type Lane,
+  type MessageTarget,
+  type SenderHandle,
+} from './crossing.js';
+import { LaneRuns } from './lane-runs.js';
+import { Waiters } from './waiters.js';
 
 /** Published for each message that is refused (rule C3). */
 export interface RefusedMessage {
@@ -24,41 +39,63 @@ const refusedChannel = diagnosticsChannel('millrace:refused');
 
 const INITIAL_RING = 16;
 
-/** A `sendAsync()` that waits for room. */
-interface Waiter<M> {
-  message: M;
-  admitted(): void;
-  rejected(error: Error): void;
-}
-
-export class Inbox<M> {
+export class Inbox<M> implements MessageTarget<M> {
   readonly capacity: number;
-  readonly #wake: () => void;
+  readonly #poller: Pick<Poller, 'wake' | 'wakeKey'>;
   #ring: (M | undefined)[] = new Array(INITIAL_RING).fill(undefined);
   #mask = INITIAL_RING - 1;
-  #waiters = new Set<Waiter<M>>();
+  readonly #waiters = new Waiters<M>();
 
-  /** Messages ever taken in, and ever handed out. */
+  /** Messages ever taken in; and ever handed out, or given up because they could not be read. */
   pushed = 0;
   popped = 0;
-  refused = 0;
+  #refused = 0;
   closed = false;
 
-  /** Set by the loop when it goes to sleep; the next message wakes it (rule C5). */
+  /** Set while the loop sleeps and shares its thread; the next message wakes it (rule C5). */
   sleeping = false;
 
-  constructor(capacity: number, wake: () => void) {
+  #inlet: Inlet<M> | null = null;
+  #isInletAsleep = false;
+  readonly #runs = new LaneRuns<M>();
+  readonly #onArrival = (lane: Lane<M>, count: number) => {
+    this.#runs.add(lane, count, this.pushed);
+    this.pushed += count;
+  };
+
+  /** The poller is woken when the loop sleeps. */
+  constructor(capacity: number, poller: Pick<Poller, 'wake' | 'wakeKey'>) {
     this.capacity = capacity;
-    this.#wake = wake;
+    this.#poller = poller;
   }
 
   get size(): number {
     return this.pushed - this.popped;
   }
 
+  /** On whichever thread. */
+  get refused(): number {
+    return this.#refused + (this.#inlet?.refused ?? 0);
+  }
+
+  /** Messages of other threads that could not be read (rule C6). */
+  get lost(): number {
+    return this.#runs.lost;
+  }
+
+  /** Messages of other threads ever let in. */
+  get arrived(): number {
+    return this.#runs.announced;
+  }
+
+  /** Whether other threads may send. */
+  get isShared(): boolean {
+    return this.#inlet !== null;
+  }
+
   /** False if full or closed; the message was not taken then. */
   offer(message: M): boolean {
-    if (this.closed || this.size >= this.capacity) return this.#refuse(message);
+    if (this.closed || !this.#reserve()) return this.#refuse(message);
     this.#push(message);
     return true;
   }
@@ -66,98 +103,189 @@ export class Inbox<M> {
   /** Resolves when the message was taken; those who wait are served in turn. */
   async offerAsync(message: M, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
-    if (this.closed) throw channelClosed();
-    if (this.size < this.capacity) {
+    if (this.closed) throw channelClosed(NOT_TAKEN);
+    if (this.#reserve()) {
       this.#push(message);
       return;
     }
-    await this.#waitForRoom(message, signal);
+    await this.#waiters.wait(message, signal);
   }
 
-  /** The oldest message. Only to be called when there is one. */
+  /**
+   * The oldest message. Only to be called when there is one. Throws once for a
+   * lane that is broken; the next call goes on with what follows.
+   */
   take(): M {
-    const index = this.popped & this.#mask;
-    const message = this.#ring[index] as M;
-    this.#ring[index] = undefined;
-    this.popped += 1;
-    if (this.#waiters.size > 0) this.#admitWaiter();
-    return message;
+    try {
+      return this.popped < this.#runs.nextAt ? this.#takeOwn() : this.#runs.take();
+    } finally {
+      this.popped += 1;
+      this.#makeRoom();
+    }
   }
 
   wake(): void {
-    if (!this.closed) this.#wake();
+    if (!this.closed) this.#poller.wake();
   }
 
-  /** Refuses from now on, rejects those who wait, and returns what was never handed out. */
+  /**
+   * Refuses from now on, rejects those who wait, and returns what was never
+   * handed out, from whichever thread. What cannot be read is counted only.
+   */
   close(): M[] {
     if (this.closed) return [];
     this.closed = true;
+    this.#waiters.rejectAll(() => channelClosed(NOT_TAKEN));
     const left: M[] = [];
-    for (let at = this.popped; at < this.pushed; at++) left.push(this.#ring[at & this.#mask] as M);
-    this.popped = this.pushed;
+    while (this.size > 0) {
+      try {
+        left.push(this.take());
+      } catch {}
+    }
     this.#ring = [];
-    for (const waiter of this.#waiters) waiter.rejected(channelClosed());
-    this.#waiters.clear();
-    return left;
+    return this.#inlet === null ? left : left.concat(this.#inlet.close());
+  }
+
+  // --- Other threads -----------------------------------------------------
+
+  /**
+   * What makes a sender on another thread.
+   *
+   * @throws MillraceError ERR_CHANNEL_CLOSED
+   */
+  transfer(): SenderHandle {
+    if (this.closed) throw channelClosed('no other thread can send to it');
+    this.#inlet ??= this.#openInlet();
+    return this.#inlet.handle;
+  }
+
+  /** Lets in what has arrived from other threads. */
+  intake(): void {
+    const inlet = this.#inlet;
+    if (inlet === null || this.closed) return;
+    inlet.intake(this.#onArrival);
+    this.#giveUpBroken();
+    // A place may also become free because a sender elsewhere gave it back.
+    if (this.#waiters.size > 0) this.#admitWaiters();
+  }
+
+  /** Lets senders on other threads know of all places that became free. */
+  publishReleases(): void {
+    if (!this.closed) this.#inlet?.publishReleases();
+  }
+
+  /**
+   * The thread is about to sleep, or to block: from now on a message from
+   * another thread wakes it. False if one has come already (rule C5).
+   */
+  fallAsleep(): boolean {
+    const inlet = this.#inlet;
+    if (inlet === null) return true;
+    inlet.publishReleases();
+    this.#isInletAsleep = inlet.fallAsleep();
+    return this.#isInletAsleep;
+  }
+
+  wakeUp(): void {
+    this.sleeping = false;
+    if (!this.#isInletAsleep) return;
+    this.#isInletAsleep = false;
+    this.#inlet?.wakeUp();
+  }
+
+  // --- Inside ------------------------------------------------------------
+
+  #openInlet(): Inlet<M> {
+    const { capacity } = this;
+    const inlet = crossing().openInlet<M>({
+      capacity,
+      wakeKey: this.#poller.wakeKey,
+      inbox: this,
+    });
+    for (let taken = 0; taken < this.size; taken++) inlet.reserve();
+    // Opened from outside a tick, it finds the loop asleep, and has to know.
+    if (this.sleeping) this.#isInletAsleep = inlet.fallAsleep();
+    return inlet;
+  }
+
+  /** Takes a place for a message of this thread. */
+  #reserve(): boolean {
+    if (this.#inlet === null) return this.size < this.capacity;
+    // With senders elsewhere there may be room although somebody waits here,
+    // whom nobody may overtake.
+    return this.#admitWaiters() && this.#inlet.reserve();
+  }
+
+  #takeOwn(): M {
+    const index = this.#head & this.#mask;
+    const message = this.#ring[index] as M;
+    this.#ring[index] = undefined;
+    return message;
+  }
+
+  /** Messages of this thread alone ever taken out of the ring, */
+  get #head(): number {
+    return this.popped - this.#runs.passed;
+  }
+
+  /** and ever put into it. */
+  get #tail(): number {
+    return this.pushed - this.#runs.announced;
+  }
+
+  #makeRoom(): void {
+    if (this.#inlet !== null) {
+      this.#inlet.release();
+      this.#giveUpBroken();
+    }
+    if (this.#waiters.size > 0) this.#admitWaiters();
+  }
+
+  /** Keeps the oldest message one that can be read. */
+  #giveUpBroken(): void {
+    while (this.popped >= this.#runs.nextAt && this.#runs.isNextBroken) {
+      const count = this.#runs.giveUp();
+      this.popped += count;
+      for (let released = 0; released < count; released++) this.#inlet?.release();
+    }
   }
 
   #push(message: M): void {
-    if (this.size > this.#mask) this.#grow();
-    this.#ring[this.pushed & this.#mask] = message;
+    if (this.#tail - this.#head > this.#mask) this.#grow();
+    this.#ring[this.#tail & this.#mask] = message;
     this.pushed += 1;
     if (this.sleeping) {
       this.sleeping = false;
-      this.#wake();
+      this.#poller.wake();
     }
   }
 
   #grow(): void {
     const ring: (M | undefined)[] = new Array((this.#mask + 1) * 2).fill(undefined);
     const mask = ring.length - 1;
-    for (let at = this.popped; at < this.pushed; at++) {
+    const tail = this.#tail;
+    for (let at = this.#head; at < tail; at++) {
       ring[at & mask] = this.#ring[at & this.#mask];
     }
     this.#ring = ring;
     this.#mask = mask;
   }
 
-  #waitForRoom(message: M, signal: AbortSignal | undefined): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const onAbort = () => {
-        this.#waiters.delete(waiter);
-        reject(signal?.reason);
-      };
-      const settled = () => signal?.removeEventListener('abort', onAbort);
-      const waiter: Waiter<M> = {
-        message,
-        admitted: () => {
-          settled();
-          resolve();
-        },
-        rejected: (error) => {
-          settled();
-          reject(error);
-        },
-      };
-      this.#waiters.add(waiter);
-      signal?.addEventListener('abort', onAbort, { once: true });
-    });
-  }
-
   /**
-   * Fills the place that became free at once, so that a later `send()` cannot
-   * overtake a sender that already waits.
+   * Fills places that became free at once, so that a later `send()` cannot
+   * overtake a sender that already waits. Returns whether nobody waits.
    */
-  #admitWaiter(): void {
-    const [waiter] = this.#waiters;
-    if (waiter === undefined) return;
-    this.#waiters.delete(waiter);
-    this.#push(waiter.message);
-    waiter.admitted();
+  #admitWaiters(): boolean {
+    while (this.#waiters.size > 0) {
+      const hasRoom = this.#inlet === null ? this.size < this.capacity : this.#inlet.reserve();
+      if (!hasRoom) return false;
+      this.#push(this.#waiters.admit());
+    }
+    return true;
   }
 
   #refuse(message: M): false {
-    this.refused += 1;
+    this.#refused += 1;
     if (refusedChannel.hasSubscribers) {
       const reason = this.closed ? 'closed' : 'full';
       refusedChannel.publish({ reason, capacity: this.capacity, message } satisfies RefusedMessage);
@@ -166,9 +294,11 @@ export class Inbox<M> {
   }
 }
 
-function channelClosed(): MillraceError {
+const NOT_TAKEN = 'the message was not taken';
+
+function channelClosed(consequence: string): MillraceError {
   return new MillraceError(
     'ERR_CHANNEL_CLOSED',
-    'the loop at the other end of the channel was closed; the message was not taken',
+    `the loop at the other end of the channel was closed; ${consequence}`,
   );
 }

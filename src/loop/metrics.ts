@@ -12,15 +12,17 @@ export interface LoopMetrics {
   timers: number;
   /** Signals delivered. */
   signals: number;
-  /** Messages refused because the channel was full or closed. */
+  /** Messages refused, on whichever thread, because the channel was full or closed. */
   refused: number;
+  /** Messages lost because the thread that sent them died in the middle of one. */
+  lost: number;
   /** Waits that a signal interrupted. */
   interrupted: number;
   /** Polls that filled the event array. */
   fullPolls: number;
   /** Events dropped because their registration had gone. */
   staleEvents: number;
-  /** Messages, timeouts and sources at this moment. */
+  /** Messages, those of other threads included, timeouts and sources at this moment. */
   pendingMessages: number;
   pendingTimers: number;
   sources: number;
@@ -31,7 +33,7 @@ export interface LoopMetrics {
 /** The counts that the ticks keep. */
 export type Counters = Omit<
   LoopMetrics,
-  'refused' | 'pendingMessages' | 'pendingTimers' | 'sources'
+  'refused' | 'lost' | 'pendingMessages' | 'pendingTimers' | 'sources'
 >;
 
 export function createCounters(): Counters {

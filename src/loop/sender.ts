@@ -1,6 +1,6 @@
 import { illegalConstructor, invalidType } from '../errors.js';
 import { requireOptions } from '../validate.js';
-import { Inbox } from './inbox.js';
+import { crossing, type MessageTarget, type SenderHandle } from './crossing.js';
 
 export interface SendOptions {
   /** Gives up waiting; the promise rejects with the signal's reason. */
@@ -9,17 +9,33 @@ export interface SendOptions {
 
 /** The sending end of a loop's channel. */
 export class Sender<M = unknown> {
-  readonly #inbox: Inbox<M>;
+  readonly #target: MessageTarget<M>;
 
-  /** @internal Senders come from `loop.channel()`. */
-  constructor(inbox: Inbox<M>) {
-    if (!(inbox instanceof Inbox)) throw illegalConstructor('Sender', 'loop.channel()');
-    this.#inbox = inbox;
+  /** @internal Senders come from `loop.channel()` and `Sender.from()`. */
+  constructor(target: MessageTarget<M>) {
+    if (!isTarget(target)) throw illegalConstructor('Sender', 'loop.channel() or Sender.from()');
+    this.#target = target;
+  }
+
+  /**
+   * A sender to the loop that the handle comes from, on the thread that calls
+   * this. Messages arrive as a structured clone of them would, and those of
+   * one thread in the order in which it sent them, through however many
+   * senders. On the loop's own thread it is as good as `loop.channel()`. The
+   * loop may have been closed meanwhile: then the sender is closed too.
+   *
+   * @typeParam M messages; nothing checks that they are those of the loop
+   * @param handle what {@link transfer} returned, of the same process
+   * @throws TypeError ERR_INVALID_ARG_TYPE for what is no handle
+   */
+  static from<M = unknown>(handle: SenderHandle): Sender<M> {
+    if (!isHandle(handle)) throw invalidType('handle', 'what sender.transfer() returned', handle);
+    return new Sender<M>(crossing().connect<M>(handle));
   }
 
   /** Whether the loop was closed. */
   get closed(): boolean {
-    return this.#inbox.closed;
+    return this.#target.closed;
   }
 
   /**
@@ -28,7 +44,7 @@ export class Sender<M = unknown> {
    * closed: the message was not taken. Never throws.
    */
   send(message: M): boolean {
-    return this.#inbox.offer(message);
+    return this.#target.offer(message);
   }
 
   /**
@@ -43,11 +59,35 @@ export class Sender<M = unknown> {
     if (signal !== undefined && !(signal instanceof AbortSignal)) {
       throw invalidType('options.signal', 'an AbortSignal', signal);
     }
-    await this.#inbox.offerAsync(message, signal);
+    await this.#target.offerAsync(message, signal);
   }
 
   /** Makes the loop take a tick, with no message. Does nothing once it is closed. */
   wake(): void {
-    this.#inbox.wake();
+    this.#target.wake();
   }
+
+  /**
+   * A handle for {@link from} on other threads of this process. It is shared
+   * memory and plain values: pass it by `postMessage()` or as `workerData`, to
+   * as many threads as you like. Once there is one, the loop looks for
+   * messages of other threads in every tick, and its capacity is shared by
+   * all of them.
+   *
+   * @throws MillraceError ERR_CHANNEL_CLOSED
+   */
+  transfer(): SenderHandle {
+    return this.#target.transfer();
+  }
+}
+
+/** Users have none: a sender that works on something else would fail later. */
+function isTarget(value: unknown): boolean {
+  const { offer, offerAsync } = (value ?? {}) as Partial<MessageTarget<unknown>>;
+  return typeof offer === 'function' && typeof offerAsync === 'function';
+}
+
+function isHandle(value: unknown): boolean {
+  const { millrace, loop, control } = (value ?? {}) as Partial<SenderHandle>;
+  return millrace === 'sender' && typeof loop === 'string' && control instanceof SharedArrayBuffer;
 }

@@ -1,10 +1,11 @@
 /**
  * Ticker: one tick of a loop, phase by phase (rules L1 to L5).
  *
+ *   intake    what other threads have sent
  *   claim     how many messages this tick delivers
- *   sample    the clock, and the tail of the inbox
+ *   sample    the clock, and then the tail of the inbox, with another intake
  *   poll      for I/O; sleeps only if nothing else is to be done
- *   claim     now, if there was nothing before the poll
+ *   claim     now, with an intake, if there was nothing before the poll
  *   io        the events, in the poller's order
  *   messages  those claimed, first in, first out
  *   timers    those due at the sample
@@ -31,6 +32,7 @@ import type { EventLoop } from './event-loop.js';
 import { FollowUp } from './follow-up.js';
 import type { Handler } from './handler.js';
 import type { Inbox } from './inbox.js';
+import { Lookout } from './lookout.js';
 import { type Counters, recordLateness } from './metrics.js';
 import { signalName } from './signals.js';
 import type { TimerWheel } from './timer-wheel.js';
@@ -69,7 +71,9 @@ export class Ticker<M, T> {
   #phase: Phase = Phase.BEGIN;
   #eventCount = 0;
   #eventIndex = 0;
-  #claimed = 0;
+
+  /** Up to which message of the inbox this tick delivers. */
+  #claimedTail = 0;
 
   /**
    * The sample that timers wait for. It is held, over several ticks if need
@@ -88,6 +92,7 @@ export class Ticker<M, T> {
   /** The deadline that the poller has. */
   #armedMs = Infinity;
 
+  readonly #lookout: Lookout;
   readonly #followUp = new FollowUp();
   #isFollowUp = false;
 
@@ -103,6 +108,7 @@ export class Ticker<M, T> {
     this.#wheel = parts.wheel;
     this.#inbox = parts.inbox;
     this.#counters = parts.counters;
+    this.#lookout = new Lookout(config.driver, parts.inbox, config.spinUs);
     this.#budget = new Budget(config.driver, config.tickBudgetMs);
     this.#messagesPerTick = config.messagesPerTick;
     this.#fullPollsMax = config.fullPollsMax;
@@ -113,10 +119,15 @@ export class Ticker<M, T> {
     if (this.#phase === Phase.BEGIN) {
       this.#counters.ticks += 1;
       this.#tickSequence = this.#wheel.sequence;
+      this.#inbox.intake();
       this.#claim();
       this.#sample();
       const interrupted = this.#poll(timeoutMs);
-      if (this.#claimed === 0) this.#claim();
+      if (!this.#hasClaimed) {
+        this.#inbox.intake();
+        this.#claim();
+      }
+      this.#lookout.woke();
       this.#phase = Phase.IO;
       if (interrupted) handler.interrupted?.(this.#loop);
     }
@@ -138,24 +149,37 @@ export class Ticker<M, T> {
   }
 
   /**
-   * Whether there is a reason for another tick at once: what is left over, or
-   * the fair chance that sources that had events have more.
+   * Whether there is a reason for another turn at once: what is left over, or
+   * the fair chance that sources that had events have more, or that other
+   * threads send something presently.
    */
   wantsMore(): boolean {
     if (this.#sampleHeld || this.#hasWork || this.#hasEventsLeft) return true;
     this.#isFollowUp = this.#eventCount > 0 && this.#followUp.isWorthwhile();
-    return this.#isFollowUp;
+    return this.#isFollowUp || this.#lookout.begin(this.#work);
   }
 
-  /** Goes to sleep: the poller, or a message, will ask for the next tick. */
-  sleep(): void {
+  /** Whether this turn was a look for messages, and the next will do, too. */
+  looksOut(): boolean {
+    return this.#lookout.isUnderWay && this.#lookout.goesOn(this.#nextMs);
+  }
+
+  /**
+   * Goes to sleep: the poller, or a message, will ask for the next tick. False
+   * if there is a message, which came when nobody had to wake the loop yet.
+   */
+  sleep(): boolean {
     this.#armDeadline();
+    if (!this.#inbox.fallAsleep()) return false;
     this.#inbox.sleeping = true;
+    this.#lookout.sleep();
+    return true;
   }
 
   /** The thread is back; messages need not wake it. */
   wakeUp(): void {
-    this.#inbox.sleeping = false;
+    this.#lookout.cancel();
+    this.#inbox.wakeUp();
   }
 
   /** Timeouts were armed or cleared while the loop sleeps. */
@@ -169,13 +193,13 @@ export class Ticker<M, T> {
   abandon(): void {
     this.#eventCount = 0;
     this.#eventIndex = 0;
-    this.#claimed = 0;
+    this.#claimedTail = 0;
     this.#sampleHeld = false;
     this.#phase = Phase.BEGIN;
   }
 
   get #hasWork(): boolean {
-    if (this.#claimed > 0 || this.#inbox.size > 0 || this.#wheel.hasDue) return true;
+    if (this.#inbox.size > 0 || this.#wheel.hasDue) return true;
     return this.#wheel.nextMs <= this.nowMs;
   }
 
@@ -183,8 +207,18 @@ export class Ticker<M, T> {
     return this.#eventIndex < this.#eventCount;
   }
 
+  /** Counts all that was ever delivered. */
+  get #work(): number {
+    const { events, messages, timers, signals } = this.#counters;
+    return events + messages + timers + signals;
+  }
+
+  get #hasClaimed(): boolean {
+    return this.#inbox.popped < this.#claimedTail;
+  }
+
   #claim(): void {
-    this.#claimed = Math.min(this.#inbox.size, this.#messagesPerTick);
+    this.#claimedTail = this.#inbox.popped + Math.min(this.#inbox.size, this.#messagesPerTick);
   }
 
   #sample(): void {
@@ -195,6 +229,8 @@ export class Ticker<M, T> {
     if (this.#sampleHeld) return;
     this.#sampleHeld = true;
     this.#sampleMs = this.nowMs;
+    // Whatever other threads had sent by then counts as queued (rule L2).
+    this.#inbox.intake();
     this.#sampleTail = this.#inbox.pushed;
     this.#samplePolled = false;
     this.#fullPolls = 0;
@@ -207,8 +243,7 @@ export class Ticker<M, T> {
     this.#registry.resume(this.nowMs);
     const waitMs = this.#hasWork ? 0 : timeoutMs;
     if (waitMs === 0) return this.#fetch(0);
-    this.#armDeadline();
-    const interrupted = this.#fetch(waitMs);
+    const interrupted = this.#wait(waitMs);
     if (interrupted || this.#eventCount > 0 || this.#driver.now() < this.#nextMs) {
       return interrupted;
     }
@@ -218,6 +253,22 @@ export class Ticker<M, T> {
     this.#sample();
     this.#registry.resume(this.nowMs);
     return this.#fetch(0);
+  }
+
+  /** Blocks; other threads know meanwhile that they have to wake this one (rule C5). */
+  #wait(waitMs: number): boolean {
+    if (this.#lookout.begin(this.#work)) {
+      const deadlineMs = waitMs < 0 ? this.#nextMs : Math.min(this.#nextMs, this.nowMs + waitMs);
+      while (this.#lookout.goesOn(deadlineMs));
+    }
+    this.#armDeadline();
+    if (this.#inbox.size > 0 || !this.#inbox.fallAsleep()) return this.#fetch(0);
+    this.#lookout.sleep();
+    try {
+      return this.#fetch(waitMs);
+    } finally {
+      this.#inbox.wakeUp();
+    }
   }
 
   #fetch(waitMs: number): boolean {
@@ -295,13 +346,14 @@ export class Ticker<M, T> {
   }
 
   #messages(handler: Handler<M, T>): void {
-    while (this.#claimed > 0) {
-      this.#claimed -= 1;
-      this.#counters.messages += 1;
+    while (this.#hasClaimed) {
+      // A throw, here of a lane that is broken, ends the run as any other.
       const message = this.#inbox.take();
+      this.#counters.messages += 1;
       handler.notify?.(this.#loop, message);
-      if (this.#budget.isSpent()) return;
+      if (this.#budget.isSpent()) break;
     }
+    this.#inbox.publishReleases();
   }
 
   #timers(handler: Handler<M, T>): void {

@@ -35,6 +35,7 @@ import {
   UnixDatagram,
   UnixListener,
 } from '../../src/index.js';
+import { withFakeThreads } from '../support/fake-inlet.js';
 import { leavesNothingBehind } from '../support/leaks.js';
 import { acceptFrom, bytes, closingAfterEach, type Own } from '../support/sockets.js';
 import { type Thrown, thrownBy } from '../support/thrown.js';
@@ -161,7 +162,9 @@ const SUBJECTS: Record<string, Subject> = {
       send: { args: () => ['message'] },
       sendAsync: { args: () => ['message', {}] },
       wake: NOTHING,
+      transfer: NOTHING,
     },
+    statics: { from: { args: (own) => [own(new EventLoop()).channel().transfer()] } },
   },
   Source: { open: null, members: sourceMembers },
   TcpListener: {
@@ -512,6 +515,7 @@ const BUILT_IN_STATICS = new Set(['length', 'name', 'prototype']);
 
 describe('bad input', function () {
   this.timeout(20_000);
+  withFakeThreads();
   const own = closingAfterEach();
 
   /** Each argument in turn takes each wrong value; then all of them at once. */
@@ -626,6 +630,7 @@ describe('bad input', function () {
     ['EventLoop', { messagePerTick: 1 }, 'messagesPerTick'],
     ['EventLoop', { timerTickMS: 1 }, 'timerTickMs'],
     ['EventLoop', { Poller: 'thread' }, 'poller'],
+    ['EventLoop', { spinUS: 1 }, 'spinUs'],
     ['Poll', { eventCapacity: 1 }, 'eventsCapacity'],
     ['TcpListener', { ipv6only: true }, 'ipv6Only'],
     ['TcpListener', { backLog: 1 }, 'backlog'],
@@ -668,6 +673,15 @@ describe('bad input', function () {
         const error = thrownBy(() => new EventLoop({ [option]: value }));
         expect(error, `${option} ${value}`).to.be.instanceOf(RangeError);
       }
+    }
+  });
+
+  it('spinUs takes fractions, and no more than a millisecond', () => {
+    for (const spinUs of [0, 0.5, 1000]) new EventLoop({ spinUs }).close();
+    for (const spinUs of [-1, 1000.5, NaN, Infinity]) {
+      const error = thrownBy(() => new EventLoop({ spinUs }));
+      expect(error, `spinUs ${spinUs}`).to.be.instanceOf(RangeError);
+      expect(error.code).to.equal('ERR_OUT_OF_RANGE');
     }
   });
 

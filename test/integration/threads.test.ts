@@ -1,274 +1,202 @@
-/** Worker threads: their start, calls to them, and their end, in every way: rules A1, A5 to A8. */
+/** Keys of threads and loops on real threads: who is alive, and waking each other (C5, L9). */
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
 import { expect } from 'chai';
-import { MillraceError } from '../../src/index.js';
-import { transfer } from '../../src/thread/parcel.js';
-import { WorkerThread } from '../../src/thread/worker-thread.js';
-import { EXIT_CODE, richError, type ThreadStart } from '../fixtures/thread-main.js';
-import type { ThreadForgottenOptions } from '../fixtures/thread-forgotten.js';
+import { EventLoop } from '../../src/index.js';
+import { nativeDriver } from '../../src/poll/native-driver.js';
+import type { NumberSenderOptions } from '../fixtures/number-sender.js';
+import type { RemoteWakerOptions } from '../fixtures/remote-waker.js';
+import { eventually } from '../support/eventually.js';
 import { leavesNothingBehind } from '../support/leaks.js';
-import { Fixture, inParallel } from '../support/processes.js';
+import { describeWays } from '../support/loops.js';
+import { NumberCrossing } from '../support/number-lanes.js';
 import { random } from '../support/random.js';
-import { ENTRY, MODULE, startShard } from '../support/threads.js';
-import { rejectionOf, type Thrown } from '../support/thrown.js';
+import { closingAfterEach } from '../support/sockets.js';
+import { withThreads } from '../support/fake-inlet.js';
 
 leavesNothingBehind();
 
-/** Small enough to be exhausted soon. */
-const LIMITS = { maxOldGenerationSizeMb: 24, maxYoungGenerationSizeMb: 4 };
+const { threads } = nativeDriver;
 
-/** For a process that starts a thread, on a busy machine. */
-const PROCESS_MS = 15_000;
+/** A wait that nothing ends is a wake-up that was lost. */
+const LOST_MS = 5000;
 
-/** As `richError()` makes it, in spite of the threads in between. */
-function expectRichError(error: unknown): void {
-  expect(error).to.be.instanceOf(MillraceError);
-  const { code, message, cause, ...fields } = error as Thrown & { detail: unknown };
-  expect([code, message]).to.deep.equal(['ERR_LOOP_CLOSED', richError().message]);
-  expect(fields).to.deep.equal({ detail: new Map([['deep', [1n]]]) });
-  expect(cause).to.be.instanceOf(RangeError).and.include({ errno: -2, syscall: 'open' });
-  expect((error as Error).stack).to.include('richError');
+interface Keys {
+  thread: number;
+  wakeKey: number;
 }
 
-describe('worker threads: calls', () => {
-  it('1,000 calls arrive in order, and the thread ends by itself when it is stopped', async () => {
-    const thread = await startShard();
-    const calls = Array.from({ length: 1000 }, (_, index) => thread.remote.collect(index));
-    await Promise.all(calls);
-    expect(await thread.remote.collected()).to.deep.equal(calls.map((_, index) => index));
-    expect(await thread.stop()).to.equal('exited');
-    expect(await thread.exited).to.deep.equal({ code: 0, error: null });
-  });
+interface Remote extends Keys {
+  worker: Worker;
+  ended: Promise<unknown>;
+}
 
-  it('A8: errors cross whole, both ways, as rejections, in arguments and in data', async () => {
-    const data = { parcel: { errors: [richError()] } };
-    const thread = await startShard(data, {
-      ownerApi: {
-        refuse: () => {
-          throw richError();
-        },
-      },
-    });
-    expectRichError(await rejectionOf(thread.remote.fail()));
-    expectRichError(await rejectionOf(thread.remote.refusedByOwner()));
-    expectRichError(await thread.remote.echo(richError()));
-    expectRichError(((await thread.remote.given()) as typeof data.parcel).errors[0]);
-    await thread.stop();
-  });
+/** A thread that wakes loops when asked to. */
+class Waker {
+  readonly #asked = new Int32Array(new SharedArrayBuffer(8));
+  #remote: Remote | null = null;
 
-  it('the thread calls what its owner serves', async () => {
-    const thread = await startShard({}, { ownerApi: { double: (value: number) => 2 * value } });
-    expect(await thread.remote.doubledByOwner(21)).to.equal(42);
-    expect(await rejectionOf(thread.remote.refusedByOwner())).to.include({
-      code: 'ERR_UNKNOWN_METHOD',
-    });
-    await thread.stop();
-  });
+  async start(): Promise<this> {
+    this.#remote = await startWorker({ ending: 'return', asked: this.#asked });
+    return this;
+  }
 
-  it('moves what is marked with transfer(), also in the data', async () => {
-    const bytes = new Uint8Array(1000).fill(7);
-    const parcel = { bytes };
-    const shardData = transfer({ module: MODULE.href, data: { parcel } }, [bytes.buffer]);
-    const thread = await WorkerThread.start<{ given(): typeof parcel }>(ENTRY, shardData);
-    expect(bytes.length).to.equal(0);
-    expect((await thread.remote.given()).bytes).to.deep.equal(new Uint8Array(1000).fill(7));
-    await thread.stop();
-  });
+  wake(key: number): void {
+    Atomics.store(this.#asked, 1, key);
+    Atomics.add(this.#asked, 0, 1);
+    Atomics.notify(this.#asked, 0);
+  }
 
-  it('A5: a call that is not answered rejects at its limit, and the thread lives on', async () => {
-    const thread = await startShard({}, { callTimeoutMs: 20 });
-    const patient = thread.within(10_000);
-    expect(await rejectionOf(thread.remote.never())).to.include({ code: 'ERR_CALL_TIMEOUT' });
-    expect(await patient.echo(1)).to.equal(1);
-    await thread.stop();
-  });
+  async end(): Promise<void> {
+    Atomics.store(this.#asked, 0, -1);
+    Atomics.notify(this.#asked, 0);
+    await this.#remote?.ended;
+  }
+}
 
-  it('A5: stop() in mid-call rejects the call', async () => {
-    const thread = await startShard();
-    const call = rejectionOf(thread.remote.never());
-    expect(await thread.stop()).to.equal('exited');
-    expect(await call).to.include({ code: 'ERR_THREAD_EXITED' });
-    expect(await rejectionOf(thread.remote.echo(1))).to.include({ code: 'ERR_THREAD_EXITED' });
+async function startWorker(workerData: RemoteWakerOptions): Promise<Remote> {
+  const worker = new Worker(new URL('../fixtures/remote-waker.js', import.meta.url), {
+    workerData,
   });
-});
+  worker.on('error', () => {});
+  const ended = new Promise((resolve) => worker.once('exit', resolve));
+  const [keys] = (await once(worker, 'message')) as [Keys];
+  return { worker, ended, ...keys };
+}
 
-describe('worker threads: death in mid-call', () => {
-  it('A6: an error that nobody caught arrives whole', async () => {
-    for (const way of ['die', 'dieUnhandled'] as const) {
-      const thread = await startShard();
-      const rejection = await rejectionOf(thread.remote[way]());
-      expect(rejection).to.include({ code: 'ERR_THREAD_EXITED' });
-      expectRichError(rejection.cause);
-      const { code, error } = await thread.exited;
-      expect(code).to.equal(1);
-      expectRichError(error);
+describe('threads', function () {
+  this.timeout(30_000);
+  const own = closingAfterEach();
+
+  function openPoller() {
+    return own(nativeDriver.openPoller({ eventsCapacity: 4, mode: 'thread', turnBudgetMs: 1 }));
+  }
+
+  it('each has a key of its own, and is alive while it runs', async () => {
+    expect(threads.isAlive(threads.thisThread)).to.equal(true);
+    const keys = new Set([threads.thisThread]);
+    for (let round = 0; round < 3; round++) {
+      const remote = await startWorker({ ending: 'wait' });
+      expect(threads.isAlive(remote.thread)).to.equal(true);
+      keys.add(remote.thread);
+      await remote.worker.terminate();
     }
+    expect(keys.size).to.equal(4);
   });
 
-  it('A6: process.exit() arrives with its code', async () => {
-    const thread = await startShard();
-    expect(await rejectionOf(thread.remote.exit())).to.include({ code: 'ERR_THREAD_EXITED' });
-    expect(await thread.exited).to.deep.equal({ code: EXIT_CODE, error: null });
-  });
-
-  it('A6: out of memory arrives as such, also after an error that was survived', async () => {
-    const thread = await startShard({}, { resourceLimits: LIMITS });
-    await thread.remote.survive();
-    const rejection = await rejectionOf(thread.within(0).exhaust());
-    expect(rejection.cause).to.include({ code: 'ERR_WORKER_OUT_OF_MEMORY' });
-    const { code, error } = await thread.exited;
-    expect(code).to.equal(1);
-    expect(error).to.include({ code: 'ERR_WORKER_OUT_OF_MEMORY' });
-  });
-
-  it('A6: a thread that is busy for ever is terminated, and its calls reject', async () => {
-    const thread = await startShard();
-    const call = rejectionOf(thread.within(0).busy());
-    expect(await thread.stop({ timeoutMs: 50 })).to.equal('terminated');
-    expect(await call).to.include({ code: 'ERR_THREAD_EXITED' });
-    expect(await thread.exited).to.deep.equal({ code: 1, error: null });
-  });
-
-  it('A6: calls reject with the error that the owner supplies', async () => {
-    const exitError = ({ code }: { code: number }): Error => new RangeError(`shard: ${code}`);
-    const thread = await startShard({}, { exitError });
-    const calls = [thread.remote.never(), thread.remote.exit()].map(rejectionOf);
-    for (const rejection of await Promise.all(calls)) {
-      expect(rejection).to.be.instanceOf(RangeError).with.property('message', 'shard: 7');
-    }
-  });
-});
-
-describe('worker threads: start', () => {
-  const failing: [ThreadStart, (error: unknown) => void][] = [
-    ['throws', expectRichError],
-    ['exits', (error) => expect(error).to.include({ code: 'ERR_THREAD_EXITED' })],
-    ['hangs', (error) => expect(error).to.include({ code: 'ERR_THREAD_START_TIMEOUT' })],
-    ['is busy', (error) => expect(error).to.include({ code: 'ERR_THREAD_START_TIMEOUT' })],
-    [
-      'runs out of memory',
-      (error) => expect(error).to.include({ code: 'ERR_WORKER_OUT_OF_MEMORY' }),
-    ],
-  ];
-  for (const [start, check] of failing) {
-    it(`A1: of one that ${start} rejects, and leaves nothing behind`, async () => {
-      const isLate = start === 'hangs' || start === 'is busy';
-      const startTimeoutMs = isLate ? 300 : 10_000;
-      check(await rejectionOf(startShard({ start }, { startTimeoutMs, resourceLimits: LIMITS })));
+  for (const ending of ['return', 'exit', 'throw', 'wait'] as const) {
+    const name = ending === 'wait' ? 'terminate' : ending;
+    it(`one that ended by ${name} is not alive, and its loop is nobody`, async () => {
+      const remote = await startWorker({ ending });
+      if (ending === 'wait') void remote.worker.terminate();
+      await remote.ended;
+      expect(threads.isAlive(remote.thread)).to.equal(false);
+      threads.wake(remote.wakeKey);
     });
   }
 
-  it('A1: of a module that is missing, broken, or serves nothing, rejects', async () => {
-    const start = (source: string): Promise<Thrown> =>
-      rejectionOf(WorkerThread.start(new URL(source, import.meta.url), {}));
-    expect((await start('missing.js')).code).to.match(/^(ERR_)?MODULE_NOT_FOUND$/);
-    expect(await start('data:text/javascript,(')).to.be.instanceOf(SyntaxError);
-    expect(await start('data:text/javascript,0')).to.include({ code: 'ERR_THREAD_EXITED' });
-    expect(await start('data:text/javascript,throw new RangeError()')).to.be.instanceOf(RangeError);
-    expect(await start('https://example.org/')).to.include({ code: 'ERR_INVALID_URL_SCHEME' });
+  it('a number that is no key is nobody', () => {
+    for (const key of [0, -1, 0.5, NaN, Infinity, -Infinity, 2 ** 52, 2 ** 64]) {
+      expect(threads.isAlive(key)).to.equal(false);
+      threads.wake(key);
+    }
   });
 
-  it('A1: with data or options that cannot be used rejects', async () => {
-    const start = (data: unknown, options: object = {}, entry: unknown = ENTRY): Promise<Thrown> =>
-      rejectionOf(WorkerThread.start(entry as URL, data, options));
-    expect(await start(() => {})).to.have.property('name', 'DataCloneError');
-    expect(await start({}, { startTimeout: 1 })).to.include({ code: 'ERR_UNKNOWN_OPTION' });
-    expect(await start({}, { startTimeoutMs: -1 })).to.include({ code: 'ERR_OUT_OF_RANGE' });
-    expect(await start({}, { callTimeoutMs: 'x' })).to.include({ code: 'ERR_INVALID_ARG_TYPE' });
-    expect(await start({}, { resourceLimits: 3 })).to.include({ code: 'ERR_INVALID_ARG_TYPE' });
-    expect(await start({}, {}, 'entry.js')).to.include({ code: 'ERR_INVALID_ARG_TYPE' });
-    expect(await start({}, { signal: AbortSignal.abort(5) })).to.equal(5);
+  it('each poller has one key, and a closed one is nobody', () => {
+    const first = openPoller();
+    const second = openPoller();
+    const { wakeKey } = first;
+    expect(first.wakeKey).to.equal(wakeKey);
+    expect(second.wakeKey).to.be.above(wakeKey);
+    first.close();
+    threads.wake(wakeKey);
+    expect(second.poll(0)).to.equal(0);
   });
 
-  for (const flags of [
-    ['--expose-gc', '--title=millrace', '--stack-trace-limit=20', '--max-http-header-size=9000'],
-    ['--input-type=module', '--expose-gc', '--eval', 'await import(process.argv[1])'],
-  ]) {
-    it(`works in a process with ${flags.join(' ')}`, async () => {
-      await using child = new Fixture('thread-forgotten', { how: 'stop' }, { nodeArgs: flags });
-      expect(await child.report(PROCESS_MS)).to.equal('printed');
-      expect(await child.end(PROCESS_MS)).to.include({ code: 0, stderr: '' });
-    });
-  }
-});
-
-describe('worker threads: stop', () => {
-  it('A7: is joined by further calls, and is nothing for a thread that has gone', async () => {
-    const thread = await startShard();
-    const both = [thread.stop(), thread.stop()];
-    expect(await Promise.all(both)).to.deep.equal(['exited', 'exited']);
-    expect(await thread.stop()).to.equal('exited');
-    expect(await rejectionOf(thread.stop({ timeoutMs: -1 }))).to.include({
-      code: 'ERR_OUT_OF_RANGE',
-    });
+  it('C5: a wake-up ends a wait in poll(), and the next one if it came before', async () => {
+    const poller = openPoller();
+    const waker = await new Waker().start();
+    for (let round = 1; round <= 200; round++) {
+      waker.wake(poller.wakeKey);
+      const startMs = performance.now();
+      expect(poller.poll(LOST_MS)).to.equal(0);
+      expect(performance.now() - startMs).to.be.below(LOST_MS);
+    }
+    await waker.end();
   });
 
-  it('A7: comes after the calls made before', async () => {
-    const thread = await startShard();
-    const calls = [1, 2, 3].map((value) => thread.remote.collect(value));
-    await thread.stop();
-    expect(await Promise.all(calls)).to.deep.equal([1, 2, 3]);
-  });
-
-  it('A7: what the thread has left open is cut off from inside', async () => {
-    const thread = await startShard({ stop: 'leaves a timer' });
-    const beginMs = performance.now();
-    expect(await thread.stop({ timeoutMs: 8000 })).to.equal('exited');
-    expect(await thread.exited).to.deep.equal({ code: 0, error: null });
-    // Soon after it has closed the rest, and not only towards the deadline.
-    expect(performance.now() - beginMs).to.be.below(6000);
-  });
-
-  it('A7: a thread that does not come to an end is made to at the deadline', async () => {
-    const thread = await startShard({ stop: 'hangs' });
-    expect(await thread.stop({ timeoutMs: 400 })).to.equal('exited');
-  });
-
-  it('A7: an error on the way out is in the exit', async () => {
-    const thread = await startShard({ stop: 'throws' });
-    expect(await thread.stop()).to.equal('exited');
-    const { code, error } = await thread.exited;
-    expect(code).to.equal(1);
-    expectRichError(error);
-  });
-
-  it('A7: 200 threads with loops stopped at random moments, many before they are up', async () => {
-    const { seed, next } = random();
-    // How long a start takes here and now says which moments are worth a try.
-    const beginMs = performance.now();
-    await Promise.all(
-      Array.from({ length: 8 }, async () => {
-        const thread = await startShard({ withLoop: true });
-        await thread.stop();
-      }),
-    );
-    const longestMs = 2 * (performance.now() - beginMs);
-    const counts = { stopped: 0, abandoned: 0 };
-    await inParallel(Array.from({ length: 200 }), 8, async () => {
-      const signal = AbortSignal.timeout(Math.floor(next() * longestMs));
-      const thread = await startShard({ withLoop: true }, { signal }).catch((error: unknown) => {
-        expect(error, `seed ${seed}`).to.equal(signal.reason);
-        return null;
-      });
-      if (thread === null) {
-        counts.abandoned += 1;
-        return;
+  for (const mode of ['thread', 'inline'] as const) {
+    it(`L9: a wake-up makes a loop that sleeps under run() take a tick (${mode})`, async () => {
+      const poller = own(nativeDriver.openPoller({ eventsCapacity: 4, mode, turnBudgetMs: 1 }));
+      const loop = own(
+        new EventLoop({ driver: { ...nativeDriver, openPoller: () => poller }, spinUs: 0 }),
+      );
+      const waker = await new Waker().start();
+      let ticks = 0;
+      const run = loop.run({ tick: () => void (ticks += 1) });
+      await eventually(() => expect(ticks).to.equal(1));
+      for (let round = 1; round <= 100; round++) {
+        const before = ticks;
+        waker.wake(poller.wakeKey);
+        await eventually(() => expect(ticks).to.be.above(before));
       }
-      expect(await thread.stop({ timeoutMs: 10_000 }), `seed ${seed}`).to.equal('exited');
-      expect(await thread.exited, `seed ${seed}`).to.deep.equal({ code: 0, error: null });
-      counts.stopped += 1;
+      // One tick each, or a few less or more where wake-ups and ticks overlap.
+      expect(ticks).to.be.within(100, 202);
+      loop.shutdown();
+      await run;
+      await waker.end();
     });
-    expect(Math.min(counts.stopped, counts.abandoned), `seed ${seed}`).to.be.above(10);
-  }).timeout(90_000);
+  }
+
+  it('waking loops that come and go harms nobody', async () => {
+    const waker = await new Waker().start();
+    for (let round = 1; round <= 300; round++) {
+      const loop = new EventLoop({ poller: round % 2 === 0 ? 'thread' : 'inline' });
+      const passing = openPoller();
+      const { wakeKey } = passing;
+      waker.wake(wakeKey);
+      threads.wake(wakeKey);
+      loop.shutdown();
+      await loop.run({});
+      loop.close();
+      if (round % 3 === 0) waker.wake(wakeKey);
+      passing.close();
+      threads.wake(wakeKey);
+    }
+    await waker.end();
+  });
 });
 
-describe('worker threads: the process around them', () => {
-  const outputs = { idle: 'idle', stop: 'printed', 'call in flight': 'replied' } as const;
-  for (const how of ['idle', 'stop', 'call in flight'] as const) {
-    it(`ends although a thread was started and forgotten: ${how}`, async () => {
-      const options: ThreadForgottenOptions = { how };
-      await using child = new Fixture('thread-forgotten', options);
-      expect(await child.report(PROCESS_MS)).to.equal(outputs[how]);
-      expect(await child.end(PROCESS_MS)).to.include({ code: 0, stderr: '' });
+describeWays('messages of real threads', (way) => {
+  const channels = new NumberCrossing();
+  withThreads(channels);
+
+  for (const spinUs of [0, 20]) {
+    it(`C5: none is lost or late, whenever the loop falls asleep (spinUs: ${spinUs})`, async () => {
+      const SENDERS = 3;
+      const COUNT = 4000;
+      const { seed } = random();
+      const loop = way.open<number>({ spinUs });
+      loop.channel().transfer();
+      const inlet = channels.inlets.at(-1)!;
+      const workers = Array.from({ length: SENDERS }, (_, index) => {
+        const workerData = { lane: inlet.openLane(), count: COUNT, seed: seed + index };
+        return new Worker(new URL('../fixtures/number-sender.js', import.meta.url), {
+          workerData: workerData satisfies NumberSenderOptions,
+        });
+      });
+      const ended = workers.map((worker) => once(worker, 'exit'));
+      let sum = 0;
+      let left = SENDERS * COUNT;
+      await way.drive(loop, {
+        notify: (l, number) => {
+          sum += number;
+          left -= 1;
+          if (left === 0) l.shutdown();
+        },
+      });
+      await Promise.all(ended);
+      expect(sum, `seed ${seed}`).to.equal((SENDERS * COUNT * (COUNT - 1)) / 2);
     });
   }
 });

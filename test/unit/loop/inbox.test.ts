@@ -4,7 +4,7 @@ import { Inbox } from '../../../src/loop/inbox.js';
 import { random } from '../../support/random.js';
 import { rejectionOf } from '../../support/thrown.js';
 
-const quiet = () => {};
+const quiet = { wake() {}, wakeKey: 1 };
 
 /** Lets promises settle. */
 async function settle(): Promise<void> {
@@ -61,9 +61,8 @@ describe('Inbox', () => {
 
   it('C5: wakes once, and only a loop that sleeps', () => {
     let wakes = 0;
-    const inbox = new Inbox<string>(4, () => {
-      wakes += 1;
-    });
+    const poller = { wake: () => void (wakes += 1), wakeKey: 1 };
+    const inbox = new Inbox<string>(4, poller);
     inbox.offer('awake');
     expect(wakes).to.equal(0);
     inbox.sleeping = true;
