@@ -84,7 +84,7 @@ describe('as mio: a poll without a loop, level-triggered', () => {
     expect(toldTwice(poll, 1)).to.deep.equal([]);
   });
 
-  it('a UDP socket is readable until its datagrams are read, and told of no more once closed', () => {
+  it('a UDP socket is readable until its datagrams are read, and silent once closed', () => {
     const poll = own(new Poll());
     const sender = own(UdpSocket.bind(LOCAL));
     const receiver = own(UdpSocket.bind(LOCAL));

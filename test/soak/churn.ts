@@ -100,7 +100,8 @@ function judge(samples: readonly ChurnSample[], growthMaxBytes: number, print: P
   for (const line of table([head, ...rows])) print(line);
   const early = medianBytes(samples, 1 / 4, 1 / 2);
   const late = medianBytes(samples, 3 / 4, 1);
-  const growth = `${inMib(early)} to ${inMib(late)} MiB, by ${Math.round((late - early) / 1024)} KiB`;
+  const grownKib = Math.round((late - early) / 1024);
+  const growth = `${inMib(early)} to ${inMib(late)} MiB, by ${grownKib} KiB`;
   print(`memory from the second quarter to the last: ${growth}`);
   if (late - early > growthMaxBytes) failures.push(`memory grew from ${growth}`);
   for (const kind of ['descriptors', 'threads', 'pendingTimers'] as const) {

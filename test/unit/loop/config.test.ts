@@ -116,6 +116,8 @@ describe('options of a loop', () => {
       const { driver, loop } = open(config);
       const first = loop.timeout(0, 50);
       loop.timeout(1, 900);
+      // Timeouts go into their slots with the tick after they were armed.
+      loop.runOnce({}, 0);
       loop.clearTimeout(first);
       const fired: number[] = [];
       const alarms: number[] = [];
