@@ -423,7 +423,7 @@ describeWays(
       // As long as all of them take, over many ticks: Node waits until then.
       [2000, 40, 40],
     ] as const) {
-      it(`L7: of ${tickBudgetMs} ms, Node waits for ${least} to ${most} callbacks of 5 ms`, async () => {
+      it(`L7: of ${tickBudgetMs} ms: Node waits for ${least} to ${most} callbacks`, async () => {
         const loop = way.open<number>({ tickBudgetMs, messagesPerTick: 4 });
         const sender = loop.channel();
         for (let i = 0; i < 40; i++) sender.send(i);
