@@ -1,4 +1,8 @@
 /** The public exports of `millrace`. */
+import { sharedMemory } from './channel/shared-memory.js';
+import { provideCrossing } from './loop/crossing.js';
+
+export { transfer } from './channel/transfer.js';
 export { ObjectPool, type ObjectPoolOptions } from './collections/object-pool.js';
 export { RingBuf, type RingBufOptions } from './collections/ring-buf.js';
 export { Slab, type SlabOptions } from './collections/slab.js';
@@ -6,7 +10,7 @@ export { ERROR_CODES, type ErrorCode, MillraceError, type SystemError } from './
 export { type EventLoopConfig } from './loop/config.js';
 export { EventLoop } from './loop/event-loop.js';
 export { Handler, type Lateness, type SignalInfo } from './loop/handler.js';
-export { type RefusedMessage } from './loop/inbox.js';
+export { type RefusedMessage } from './loop/refusal.js';
 export { type LoopMetrics } from './loop/metrics.js';
 export { Sender, type SendOptions } from './loop/sender.js';
 export { Timeout } from './loop/timer-wheel.js';
@@ -30,3 +34,6 @@ export type { UnixAddress, UnixAddressLike } from './socket/unix-address.js';
 export { UnixDatagram, type UnixDatagramReceived } from './socket/unix-datagram.js';
 export { UnixListener, type UnixListenerOptions } from './socket/unix-listener.js';
 export { type ReceivedFd, UnixStream } from './socket/unix-stream.js';
+
+// Here, and not in the layer itself, since the loop must not know of it.
+provideCrossing(sharedMemory);

@@ -132,3 +132,23 @@ export const FAILED_START_STOP_MS = 1_000;
 
 /** For a thread whose loops are closed to end by itself, before it is told to. */
 export const LEFT_OVER_GRACE_MS = 100;
+
+/** What a lane between two threads begins with: a few thousand small messages. */
+export const SEGMENT_BYTES = 2 ** 16;
+
+/** Positions in a segment are 31 bits; the largest message is a little smaller. */
+export const SEGMENT_BYTES_MAX = 2 ** 30;
+
+/** A lane goes back to a small segment after a burst, when it was found empty so often. */
+export const SEGMENT_CALM = 64;
+
+/** Places that became free are told to other threads in batches: this part of the capacity, */
+export const RELEASES_PER_CAPACITY = 1 / 64;
+/** and at most so many. */
+export const RELEASES_MAX = 64;
+
+/** How often a sender that waits for room looks whether the receiving thread still lives. */
+export const RECEIVER_CHECK_MS = 1000;
+
+/** A sender that was refused looks so too, the first time and once in so many. */
+export const REFUSED_PER_CHECK = 64;

@@ -15,8 +15,6 @@
  * (`lane-runs.ts`). From then on the inlet counts the capacity, which is one
  * for all threads. Without it nothing of this costs anything.
  */
-import { channel as diagnosticsChannel } from 'node:diagnostics_channel';
-import { MillraceError } from '../errors.js';
 import type { Poller } from '../poll/driver.js';
 import {
   crossing,
@@ -26,16 +24,8 @@ import {
   type SenderHandle,
 } from './crossing.js';
 import { LaneRuns } from './lane-runs.js';
+import { channelClosed, NOT_TAKEN, publishRefusal } from './refusal.js';
 import { Waiters } from './waiters.js';
-
-/** Published for each message that is refused (rule C3). */
-export interface RefusedMessage {
-  reason: 'full' | 'closed';
-  capacity: number;
-  message: unknown;
-}
-
-const refusedChannel = diagnosticsChannel('millrace:refused');
 
 const INITIAL_RING = 16;
 
@@ -286,19 +276,8 @@ export class Inbox<M> implements MessageTarget<M> {
 
   #refuse(message: M): false {
     this.#refused += 1;
-    if (refusedChannel.hasSubscribers) {
-      const reason = this.closed ? 'closed' : 'full';
-      refusedChannel.publish({ reason, capacity: this.capacity, message } satisfies RefusedMessage);
-    }
+    const reason = this.closed ? 'closed' : 'full';
+    publishRefusal({ reason, capacity: this.capacity, message });
     return false;
   }
-}
-
-const NOT_TAKEN = 'the message was not taken';
-
-function channelClosed(consequence: string): MillraceError {
-  return new MillraceError(
-    'ERR_CHANNEL_CLOSED',
-    `the loop at the other end of the channel was closed; ${consequence}`,
-  );
 }

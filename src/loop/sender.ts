@@ -41,7 +41,10 @@ export class Sender<M = unknown> {
   /**
    * Queues a message for `notify()`. It arrives in a later tick, after all
    * that this sender sent before. Returns false if the channel is full or
-   * closed: the message was not taken. Never throws.
+   * closed: the message was not taken.
+   *
+   * @throws DataCloneError, at once, for a message to another thread that
+   * cannot be cloned; then what a getter of it throws
    */
   send(message: M): boolean {
     return this.#target.offer(message);
@@ -78,6 +81,11 @@ export class Sender<M = unknown> {
    */
   transfer(): SenderHandle {
     return this.#target.transfer();
+  }
+
+  /** @internal What travels where a sender is part of a message. */
+  get transferHandle(): SenderHandle {
+    return this.transfer();
   }
 }
 

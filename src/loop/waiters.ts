@@ -1,10 +1,10 @@
-/** Those who wait for room in an inbox, in the order in which they came. */
+/** Those who wait for room in a channel, in the order in which they came. */
 
 /** A `sendAsync()` that waits. */
 interface Waiter<M> {
   message: M;
   admitted(): void;
-  rejected(error: Error): void;
+  rejected(error: unknown): void;
 }
 
 export class Waiters<M> {
@@ -14,12 +14,16 @@ export class Waiters<M> {
     return this.#waiters.size;
   }
 
-  /** Resolves when the message was admitted; rejects when it will not be any more. */
-  wait(message: M, signal: AbortSignal | undefined): Promise<void> {
+  /**
+   * Resolves when the message was admitted; rejects when it will not be any
+   * more. `left` is called when the signal ended the wait.
+   */
+  wait(message: M, signal: AbortSignal | undefined, left?: () => void): Promise<void> {
     return new Promise((resolve, reject) => {
       const onAbort = () => {
         this.#waiters.delete(waiter);
         reject(signal?.reason);
+        left?.();
       };
       const settled = () => signal?.removeEventListener('abort', onAbort);
       const waiter: Waiter<M> = {
@@ -38,16 +42,32 @@ export class Waiters<M> {
     });
   }
 
+  /** The message of the one who has waited longest. Only if there is one. */
+  get next(): M {
+    return this.#first.message;
+  }
+
   /** Admits the one who has waited longest, and returns the message. Only if there is one. */
   admit(): M {
-    const waiter = this.#waiters.values().next().value as Waiter<M>;
+    const waiter = this.#first;
     this.#waiters.delete(waiter);
     waiter.admitted();
     return waiter.message;
   }
 
+  /** Rejects that one, whose message cannot be sent. */
+  reject(error: unknown): void {
+    const waiter = this.#first;
+    this.#waiters.delete(waiter);
+    waiter.rejected(error);
+  }
+
   rejectAll(error: () => Error): void {
     for (const waiter of this.#waiters) waiter.rejected(error());
     this.#waiters.clear();
+  }
+
+  get #first(): Waiter<M> {
+    return this.#waiters.values().next().value as Waiter<M>;
   }
 }

@@ -352,7 +352,10 @@ const SUBJECTS: Record<string, Subject> = {
 };
 
 /** Exports that are plain functions. */
-const FUNCTIONS: Record<string, Row> = { pipe: NOTHING };
+const FUNCTIONS: Record<string, Row> = {
+  pipe: NOTHING,
+  transfer: { args: () => [{ buffer: new ArrayBuffer(1) }, [new ArrayBuffer(1)]] },
+};
 
 /** Exports that are tables of constants. */
 const CONSTANTS = ['ERROR_CODES', 'Interest', 'PollOpt'];
@@ -375,6 +378,7 @@ const INTERNAL = new Set([
   'sentCount',
   'isBatch',
   'isSource',
+  'transferHandle',
   'of',
   'constructor',
 ]);
@@ -533,7 +537,11 @@ describe('bad input', function () {
         const args = row.args?.(scope.own) ?? [];
         if (at < positions) args[at] = wrong;
         else args.fill(wrong);
-        await attempt(`${what}, argument ${at}, value ${index}`, () => call(args));
+        await attempt(`${what}, argument ${at}, value ${index}`, () => {
+          const result = call(args);
+          // What comes back as it went in is not for attempt() to close.
+          return args.includes(result) ? undefined : result;
+        });
         scope.close();
       }
     }
