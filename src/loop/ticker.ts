@@ -96,6 +96,11 @@ export class Ticker<M, T> {
   readonly #followUp = new FollowUp();
   #isFollowUp = false;
 
+  /** The same for messages: who gets an answer often asks again, once its promise has settled. */
+  readonly #messageFollowUp = new FollowUp();
+  #isMessageFollowUp = false;
+  #deliveredMessages = false;
+
   /** The latest sample. */
   nowMs = 0;
 
@@ -121,6 +126,7 @@ export class Ticker<M, T> {
       this.#tickSequence = this.#wheel.sequence;
       this.#inbox.intake();
       this.#claim();
+      this.#noteMessages();
       this.#sample();
       const interrupted = this.#poll(timeoutMs);
       if (!this.#hasClaimed) {
@@ -156,7 +162,8 @@ export class Ticker<M, T> {
   wantsMore(): boolean {
     if (this.#sampleHeld || this.#hasWork || this.#hasEventsLeft) return true;
     this.#isFollowUp = this.#eventCount > 0 && this.#followUp.isWorthwhile();
-    return this.#isFollowUp || this.#lookout.begin(this.#work);
+    this.#isMessageFollowUp = this.#deliveredMessages && this.#messageFollowUp.isWorthwhile();
+    return this.#isFollowUp || this.#isMessageFollowUp || this.#lookout.begin(this.#work);
   }
 
   /** Whether this turn was a look for messages, and the next will do, too. */
@@ -219,6 +226,13 @@ export class Ticker<M, T> {
 
   #claim(): void {
     this.#claimedTail = this.#inbox.popped + Math.min(this.#inbox.size, this.#messagesPerTick);
+  }
+
+  #noteMessages(): void {
+    this.#deliveredMessages = this.#hasClaimed;
+    if (!this.#isMessageFollowUp) return;
+    this.#isMessageFollowUp = false;
+    this.#messageFollowUp.note(this.#hasClaimed);
   }
 
   #sample(): void {
