@@ -2,6 +2,37 @@
 import { sharedMemory } from './channel/shared-memory.js';
 import { provideCrossing } from './loop/crossing.js';
 
+export type { ActorContext } from './actor/actor-context.js';
+export { ActorRef } from './actor/actor-ref.js';
+export { ActorSystem } from './actor/actor-system.js';
+export type { HandlerClass } from './actor/handler-class.js';
+export type { SystemListener } from './actor/listeners.js';
+export type { ActorCounters, ShardMetrics, SystemMetrics } from './actor/metrics.js';
+export type {
+  AskOptions,
+  MailboxOptions,
+  Overflow,
+  SpawnOptions,
+  StopOptions,
+  SystemOptions,
+} from './actor/options.js';
+export type { Remote } from './actor/proxy.js';
+export type {
+  CallbackKind,
+  CrashEvent,
+  DeadLetterEvent,
+  RefusalReason,
+  RefusedEvent,
+  RestartEvent,
+  ShardExitEvent,
+  SlowHandlerReport,
+  SpawnEvent,
+  StoppedEvent,
+  SystemEventName,
+  SystemEvents,
+} from './actor/reports.js';
+export type { StopReason } from './actor/stop-reason.js';
+export type { CrashAction, SupervisionOptions } from './actor/supervision.js';
 export { transfer } from './channel/transfer.js';
 export { ObjectPool, type ObjectPoolOptions } from './collections/object-pool.js';
 export { RingBuf, type RingBufOptions } from './collections/ring-buf.js';

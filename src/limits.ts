@@ -102,6 +102,22 @@ export const FIRST_AUTOMATIC_TOKEN = 0x10000;
 /** Lateness up to an hour is told apart; in nanoseconds. */
 export const LATENESS_NS_MAX = 3600e9;
 
+/** As many as a loop's channel holds. */
+export const DEFAULT_MAILBOX_CAPACITY = 4096;
+export const MAILBOX_CAPACITY_MAX = 2 ** 24;
+
+/** As in other actor runtimes: long for an answer, short for a person. */
+export const DEFAULT_ASK_TIMEOUT_MS = 5000;
+
+/** How long a stop drains; less than what service managers wait before they kill. */
+export const DEFAULT_STOP_TIMEOUT_MS = 5000;
+
+/** Five times what callbacks of one tick may take together. */
+export const DEFAULT_SLOW_HANDLER_MS = 50;
+
+/** Worker threads of a system. */
+export const SHARDS_MAX = 0;
+
 /** As in the kernel's own default for new systems. */
 export const DEFAULT_BACKLOG = 1024;
 export const BACKLOG_MAX = 65535;
@@ -123,9 +139,6 @@ export const DEFAULT_CALL_TIMEOUT_MS = 10_000;
 
 /** A thread is up after some 30 ms, on a busy machine after seconds. */
 export const DEFAULT_START_TIMEOUT_MS = 10_000;
-
-/** Time for mailboxes to drain and for loops to close before a thread is terminated. */
-export const DEFAULT_STOP_TIMEOUT_MS = 5_000;
 
 /** A thread that did not come up has little to put in order. */
 export const FAILED_START_STOP_MS = 1_000;

@@ -61,7 +61,10 @@ export class EventLoop<M = unknown, T = unknown> {
    * ERR_UNKNOWN_OPTION; RangeError ERR_OUT_OF_RANGE; a system error (EMFILE
    * ...) when the poller cannot be opened
    */
-  constructor(config?: EventLoopConfig) {
+  constructor(config?: EventLoopConfig);
+  /** @internal A shard bounds each mailbox by itself, and its loop's channel not at all. */
+  constructor(config: EventLoopConfig, notifyCapacity: number);
+  constructor(config?: EventLoopConfig, notifyCapacity?: number) {
     this.#config = resolveConfig(config);
     this.#driver = this.#config.driver;
     this.#poller = this.#driver.openPoller({
@@ -75,7 +78,7 @@ export class EventLoop<M = unknown, T = unknown> {
       slots: this.#config.timerWheelSize,
       capacity: this.#config.timerCapacity,
     });
-    this.#inbox = new Inbox(this.#config.notifyCapacity, this.#poller);
+    this.#inbox = new Inbox(notifyCapacity ?? this.#config.notifyCapacity, this.#poller);
     this.#ticker = new Ticker({
       loop: this,
       config: this.#config,

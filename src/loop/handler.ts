@@ -65,7 +65,8 @@ export abstract class Handler<M = unknown, T = unknown> {
   stopped?(loop: EventLoop<M, T>, reason: unknown): unknown;
 }
 
-const METHODS = [
+/** @internal What the runtime calls. */
+export const HANDLER_METHODS = [
   'readable',
   'writable',
   'ready',
@@ -74,6 +75,8 @@ const METHODS = [
   'signal',
   'interrupted',
   'tick',
+  'started',
+  'stopped',
 ] as const satisfies (keyof Handler)[];
 
 /**
@@ -83,7 +86,7 @@ const METHODS = [
  */
 export function requireHandler(handler: unknown): void {
   requireObject('handler', handler);
-  for (const name of METHODS) {
+  for (const name of HANDLER_METHODS) {
     const method = (handler as Handler)[name] as unknown;
     if (method !== undefined && typeof method !== 'function') {
       throw invalidType(`handler.${name}`, 'a function', method);

@@ -29,6 +29,14 @@ import { Waiters } from './waiters.js';
 
 const INITIAL_RING = 16;
 
+/**
+ * What an inlet calls. The type is that of a method, since the parameters of a
+ * function's would keep a loop of numbers from being a loop of anything.
+ */
+interface Arrivals<M> {
+  arrived(lane: Lane<M>, count: number): void;
+}
+
 export class Inbox<M> implements MessageTarget<M> {
   readonly capacity: number;
   readonly #poller: Pick<Poller, 'wake' | 'wakeKey'>;
@@ -48,7 +56,7 @@ export class Inbox<M> implements MessageTarget<M> {
   #inlet: Inlet<M> | null = null;
   #isInletAsleep = false;
   readonly #runs = new LaneRuns<M>();
-  readonly #onArrival = (lane: Lane<M>, count: number) => {
+  readonly #onArrival: Arrivals<M>['arrived'] = (lane, count) => {
     this.#runs.add(lane, count, this.pushed);
     this.pushed += count;
   };

@@ -182,6 +182,14 @@ export class TimerWheel {
     return true;
   }
 
+  /** Of a timeout that is pending here; else undefined. */
+  payloadOf(timeout: Timeout): unknown {
+    const { row, sequence } = timeout;
+    if (sequence !== this.#sequences[row]) return undefined;
+    const payload = this.#payloads[row];
+    return payload instanceof Interval ? payload.payload : payload;
+  }
+
   /**
    * Moves all that are due at `nowMs` and were armed before that sequence
    * number to the list of {@link fire}. Constant time when nothing is due and

@@ -14,11 +14,13 @@ import { openSync } from 'node:fs';
 import { expect } from 'chai';
 import * as millrace from '../../src/index.js';
 import {
+  ActorSystem,
   DatagramBatch,
   ERROR_CODES,
   EventLoop,
   EventSet,
   FdSource,
+  Handler,
   Interest,
   MillraceError,
   ObjectPool,
@@ -58,7 +60,7 @@ interface Row {
 
 interface Subject {
   /** An object of the class; null where users get none. */
-  open: ((own: Own) => object) | null;
+  open: ((own: Own) => object | Promise<object>) | null;
   /** Absent where `new` is not for users, who must then be told. */
   construct?: Row;
   statics?: Record<string, Row>;
@@ -102,7 +104,54 @@ const sourceMembers: Record<string, Row> = {
   'Symbol.dispose': NOTHING,
 };
 
+/** Asks of it settle at once, with nothing that would have to be closed. */
+class Answering extends Handler {
+  override notify(): null {
+    return null;
+  }
+}
+
+/** Closed at once, after the test of one call. */
+async function openSystem(own: Own): Promise<ActorSystem & { close(): void }> {
+  const system = await ActorSystem.start();
+  return own(Object.assign(system, { close: () => void system.stop({ timeoutMs: 0 }) }));
+}
+
+/** Under which nothing is asked for long. */
+const soon = { timeoutMs: 5 };
+
 const SUBJECTS: Record<string, Subject> = {
+  ActorSystem: {
+    open: openSystem,
+    statics: { start: { args: () => [{ shards: 0 }] } },
+    members: {
+      name: NOTHING,
+      spawn: { args: () => [Answering, { name: 'n' }] },
+      lookup: { args: () => ['n'] },
+      on: { args: () => ['crash', () => {}] },
+      once: { args: () => ['crash', () => {}] },
+      off: { args: () => ['crash', () => {}] },
+      metrics: NOTHING,
+      stop: { args: () => [soon] },
+      'Symbol.asyncDispose': NOTHING,
+    },
+  },
+  ActorRef: {
+    open: async (own) => {
+      const system = await openSystem(own);
+      return Object.assign(await system.spawn(Answering), { close: () => system.close() });
+    },
+    members: {
+      id: NOTHING,
+      name: NOTHING,
+      shard: NOTHING,
+      send: { args: () => ['message'] },
+      ask: { args: () => ['message', soon] },
+      proxy: NOTHING,
+      stop: { args: () => [soon] },
+      watch: { args: () => [() => {}] },
+    },
+  },
   EventLoop: {
     open: (own) => own(new EventLoop()),
     construct: { args: () => [{}] },
@@ -379,6 +428,7 @@ const INTERNAL = new Set([
   'isBatch',
   'isSource',
   'transferHandle',
+  'stopWith',
   'of',
   'constructor',
 ]);
@@ -470,26 +520,24 @@ function expectProper(error: unknown, what: string): void {
 async function attempt(what: string, action: () => unknown): Promise<void> {
   let result: unknown;
   try {
-    result = action();
+    result = await action();
   } catch (error) {
-    expectProper(error, what);
+    // An abort reason is the user's own.
+    if (!(error instanceof RangeError && error.message === 'x')) expectProper(error, what);
     return;
   }
+  if (result instanceof ActorSystem) await result.stop();
   for (const opened of Array.isArray(result) ? result : [result]) {
     if (opened instanceof Source || opened instanceof EventLoop || opened instanceof Poll) {
       opened.close();
     }
   }
-  if (!(result instanceof Promise)) return;
-  await result.catch((error: unknown) => {
-    // An abort reason is the user's own.
-    if (!(error instanceof RangeError && error.message === 'x')) expectProper(error, what);
-  });
 }
 
 function nameOf(key: string | symbol): string {
   // Node 20 describes its own stand-in for it in another way.
   if (key === Symbol.dispose) return 'Symbol.dispose';
+  if (key === Symbol.asyncDispose) return 'Symbol.asyncDispose';
   return String(key);
 }
 
@@ -609,9 +657,9 @@ describe('bad input', function () {
       for (const isClosed of [false, true]) {
         it(`${name} ${key}, ${isClosed ? 'closed' : 'open'}`, async () => {
           const descriptor = allMembersOf(Class.prototype as object).get(key)!;
-          await tryAll(`${name} ${key}`, row, (args) => {
+          await tryAll(`${name} ${key}`, row, async (args) => {
             const scope = scopeOf();
-            const object = open!(scope.own);
+            const object = await open!(scope.own);
             row.prepare?.(object as never, scope.own);
             if (isClosed && 'close' in object) (object as { close(): void }).close();
             try {

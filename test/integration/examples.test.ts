@@ -82,6 +82,37 @@ describe('examples', function () {
     ]);
   });
 
+  it('09-counter-actors asks two counters, and calls a method of one', async () => {
+    expect(await outputOf('09-counter-actors')).to.deep.equal([
+      'Apples: 10, pears: 0',
+      'Reset apples at 10',
+      'Apples: 1',
+      '',
+    ]);
+  });
+
+  it('10-supervised-crasher restarts twice, then stops', async () => {
+    const crash = (decision: string) => [
+      `Crash: RangeError: division by zero; ${decision}`,
+      '100 / 0: RangeError: division by zero',
+    ];
+    expect(await outputOf('10-supervised-crasher')).to.deep.equal([
+      'Started',
+      '100 / 4 = 25',
+      ...crash('restart'),
+      'Restart 1, 20 ms',
+      'Started',
+      '100 / 5 = 20',
+      ...crash('restart'),
+      'Restart 2, 40 ms',
+      'Started',
+      '100 / 10 = 10',
+      ...crash('stop'),
+      'Ended: crashed',
+      '',
+    ]);
+  });
+
   describe('07-unix-chat', () => {
     const paths = new Paths();
     let members: Socket[] = [];

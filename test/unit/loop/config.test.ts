@@ -156,7 +156,10 @@ describe('options of a loop', () => {
   });
 
   it('an option that is absent, or undefined, has the default that docs/api.md names', () => {
-    const rows = [...readFileSync('docs/api.md', 'utf8').matchAll(/^\| `(\w+)` \| ([\d.]+) \|/gm)];
+    // Other tables have options of their own.
+    const [, table = ''] = readFileSync('docs/api.md', 'utf8').split(/^(?=\| `notifyCapacity`)/m);
+    const [text = ''] = table.split('\n\n');
+    const rows = [...text.matchAll(/^\| `(\w+)` \| ([\d.]+) \|/gm)];
     const documented = Object.fromEntries(rows.map(([, name, value]) => [name, Number(value)]));
     expect(Object.keys(documented)).to.have.length(8);
     const undefinedOnes: object = Object.fromEntries(rows.map(([, name]) => [name, undefined]));

@@ -1,0 +1,48 @@
+import type { EventLoop } from '../loop/event-loop.js';
+import type { Sender } from '../loop/sender.js';
+import type { ActorRef } from './actor-ref.js';
+import type { HandlerClass } from './handler-class.js';
+import type { SpawnOptions } from './options.js';
+import type { StopReason } from './stop-reason.js';
+
+/**
+ * What the callbacks of an actor get as their loop: all of it, for this actor
+ * alone, and what only actors have. Tokens, timeouts, sources and signals are
+ * this instance's own and end with it; sources are detached and stay open.
+ *
+ * `run`, `runSync`, `runOnce`, `shutdown`, `close`, `ref` and `unref` throw
+ * ERR_NOT_IN_ACTOR: the loop belongs to all actors of the shard. After the
+ * instance has stopped, what would act for it throws ERR_ACTOR_STOPPED.
+ *
+ * @typeParam M messages of this actor
+ * @typeParam T payloads of its timeouts
+ */
+export interface ActorContext<M = unknown, T = unknown> extends EventLoop<M, T> {
+  /** This actor's own reference. */
+  readonly self: ActorRef<M>;
+
+  /** `self`, as the sending end of this actor's channel. */
+  channel(): Sender<M>;
+
+  /**
+   * As `system.spawn()`; the new actor is a child of this one. It stops with
+   * this instance, before the actor stops or is restarted, and may escalate to it.
+   *
+   * @throws (rejects) as `system.spawn()`, and MillraceError ERR_ACTOR_STOPPED
+   */
+  spawn<N = unknown>(module: URL | HandlerClass<N>, options?: SpawnOptions): Promise<ActorRef<N>>;
+
+  /** As `system.lookup()`. */
+  lookup<N = unknown>(name: string): Promise<ActorRef<N> | null>;
+
+  /**
+   * As `ref.watch()`, with `stopped` called as a callback of this actor: in a
+   * tick, and what it throws is a crash. Ends with this instance.
+   *
+   * @throws MillraceError ERR_ACTOR_STOPPED; TypeError ERR_INVALID_ARG_TYPE
+   */
+  watch(actor: ActorRef, stopped: (reason: StopReason) => unknown): () => void;
+
+  /** Begins to stop this actor, as `self.stop()` does, and does not wait for it. */
+  stop(): void;
+}

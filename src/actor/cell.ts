@@ -1,0 +1,355 @@
+/**
+ * Cell: one actor in its shard. The reference, the name and the mailbox are the
+ * cell's and outlive restarts; handler and context are those of an instance.
+ *
+ *   CREATED ──> STARTING ──> RUNNING ──> ENDING ──> STOPPED
+ *      ^           └────┬───────┘          ^
+ *      └── BACKOFF <────┘ crash            │ stop, or crash without restart
+ *             └────────────────────────────┘
+ *
+ * A message is pushed onto the ring of its cell, and a ticket, which is the cell
+ * itself, onto the channel of the loop. Each ticket lets the cell deliver one
+ * message, so the loop's own rules count messages of actors as they count its
+ * own: FIFO, so many per tick, and none overtaken by a timer (rules L2, L3).
+ * A cell that cannot deliver when its ticket comes keeps the message, and asks
+ * for tickets again when it can.
+ *
+ * This file is the mailbox and the delivery; what becomes of the actor is in
+ * `lifecycle.ts`. The fields are public to the neighbours in this directory.
+ */
+import { actorStopped, mailboxFull, notTransferable } from './actor-errors.js';
+import type { Handler } from '../loop/handler.js';
+import type { Timeout } from '../loop/timer-wheel.js';
+import { ActorRef } from './actor-ref.js';
+import { PendingAsk } from './asks.js';
+import type { Place } from './cell-table.js';
+import type { ActorContext } from './actor-context.js';
+import { State } from './cell-state.js';
+import { Context } from './context.js';
+import type { HandlerClass } from './handler-class.js';
+import { advance, crash, stop } from './lifecycle.js';
+import type { Mailbox, Question } from './mailbox.js';
+import { MessageRing } from './message-ring.js';
+import type { ResolvedSpawnOptions } from './options.js';
+import { publicMethod } from './proxy.js';
+import { type CallbackKind, slowHandlerChannel } from './reports.js';
+import type { Request } from './request.js';
+import type { Shard } from './shard.js';
+import type { StopReason } from './stop-reason.js';
+import type { Supervisor } from './supervision.js';
+import { WaitingSenders } from './waiting-senders.js';
+
+/** A stop that was asked for and has not come to its end. */
+export interface Closing {
+  readonly reason: StopReason;
+  readonly promise: Promise<void>;
+  resolve(): void;
+  deadline: Timeout;
+  deadlineMs: number;
+}
+
+export interface Blueprint {
+  readonly HandlerClass: HandlerClass;
+  readonly options: ResolvedSpawnOptions;
+}
+
+export class Cell implements Mailbox {
+  readonly shard: Shard;
+  readonly slot: number;
+  readonly generation: number;
+  readonly blueprint: Blueprint;
+  readonly parent: Cell | null;
+  readonly ref: ActorRef;
+
+  state: State = State.CREATED;
+  /** Null in BACKOFF and when STOPPED. */
+  handler: Handler | null;
+  /** Made when the instance is first called. */
+  context: Context | null = null;
+
+  readonly ring = new MessageRing();
+  /** How often the cell stands in the channel of the loop. */
+  tickets = 0;
+  /** Whether messages are taken. */
+  isOpen = true;
+  /** Whether a ticket means a message, and nothing else is to be thought of. */
+  isPlain = false;
+  /** Whether a serial mailbox waits for a promise. */
+  isHeld = false;
+  /** Promises of this instance's callbacks. */
+  unsettled = 0;
+  /** Their requests. */
+  pending: Set<Request> | null = null;
+
+  /** What the runtime has to do in a tick, before any message; exempt from the capacity. */
+  errands: MessageRing | null = null;
+  waiting: WaitingSenders | null = null;
+  watchers: Set<(reason: StopReason) => unknown> | null = null;
+  children: Set<ActorRef> | null = null;
+  supervisor: Supervisor | null = null;
+  backoff: Timeout | null = null;
+  /** What the instance before the restart still takes time for. */
+  retiring: Promise<void> | null = null;
+  closing: Closing | null = null;
+  /** Why it ends; null as long as it does not. */
+  exit: StopReason | null = null;
+
+  constructor(
+    shard: Shard,
+    place: Place,
+    blueprint: Blueprint,
+    { parent, handler }: { parent: Cell | null; handler: Handler },
+  ) {
+    this.shard = shard;
+    this.slot = place.slot;
+    this.generation = place.generation;
+    this.blueprint = blueprint;
+    this.parent = parent;
+    this.handler = handler;
+    this.ref = new ActorRef(this, shard.nextIdentity(blueprint.options.name));
+  }
+
+  // --- The mailbox -------------------------------------------------------
+
+  get closed(): boolean {
+    return !this.isOpen;
+  }
+
+  offer(message: unknown): boolean {
+    return this.#take(message, null);
+  }
+
+  offerAsync(message: unknown, signal?: AbortSignal): Promise<void> {
+    if (signal?.aborted === true) return Promise.reject(signal.reason);
+    if (!this.isOpen) return Promise.reject(actorStopped(this.ref));
+    if (this.ring.size >= this.blueprint.options.mailbox.capacity) {
+      this.waiting ??= new WaitingSenders();
+      return this.waiting.wait(message, signal);
+    }
+    this.#take(message, null);
+    return Promise.resolve();
+  }
+
+  ask(question: Question): Promise<unknown> {
+    const { signal } = question;
+    if (signal?.aborted === true) return Promise.reject(signal.reason);
+    if (!this.isOpen) {
+      this.shard.refuse(this.ref, 'stopped', question.message);
+      return Promise.reject(actorStopped(this.ref));
+    }
+    const ask = new PendingAsk(question, this.shard.deadlines);
+    this.#take(question.message, ask);
+    return ask.promise;
+  }
+
+  wake(): void {
+    this.shard.wake();
+  }
+
+  transfer(): never {
+    throw notTransferable(this.ref);
+  }
+
+  stop(reason: StopReason, timeoutMs: number): Promise<void> {
+    return stop(this, reason, timeoutMs);
+  }
+
+  watch(stopped: (reason: StopReason) => unknown): () => void {
+    const watcher = (reason: StopReason) => stopped(reason);
+    if (this.state === State.STOPPED) {
+      let isWanted = true;
+      // Not before the caller has what takes the wish back.
+      queueMicrotask(() => {
+        if (isWanted) this.shard.inform(watcher, this.exit as StopReason);
+      });
+      return () => {
+        isWanted = false;
+      };
+    }
+    this.watchers ??= new Set();
+    this.watchers.add(watcher);
+    return () => void this.watchers?.delete(watcher);
+  }
+
+  #take(message: unknown, request: Request | null): boolean {
+    const { ring } = this;
+    if (!this.isOpen || ring.size >= this.blueprint.options.mailbox.capacity) {
+      return this.#overflow(message, request);
+    }
+    ring.push(message, request);
+    this.issueTicket();
+    return true;
+  }
+
+  /** The receiver's loss, not the sender's: nothing is thrown (rule A4). */
+  #overflow(message: unknown, request: Request | null): boolean {
+    const { overflow, capacity } = this.blueprint.options.mailbox;
+    if (!this.isOpen) {
+      this.shard.refuse(this.ref, 'stopped', message);
+      return false;
+    }
+    if (overflow !== 'dropOldest') {
+      this.shard.refuse(this.ref, overflow === 'refuse' ? 'full' : overflow, message);
+      request?.fail(mailboxFull(this.ref, capacity));
+      return overflow === 'dropNewest';
+    }
+    const { ring } = this;
+    const oldest = ring.message;
+    ring.request?.fail(mailboxFull(this.ref, capacity));
+    ring.drop();
+    // The ticket of the dropped message serves for this one.
+    ring.push(message, request);
+    this.shard.refuse(this.ref, 'dropOldest', oldest);
+    return true;
+  }
+
+  // --- Delivery ----------------------------------------------------------
+
+  /** A ticket has come. */
+  deliver(): void {
+    this.tickets -= 1;
+    if (!this.isPlain) advance(this);
+    else if (this.ring.size > 0) this.deliverNext();
+  }
+
+  issueTicket(): void {
+    this.tickets += 1;
+    this.shard.enqueue(this);
+  }
+
+  /** Runs `errand` in a tick, never inside of a callback. */
+  later(errand: () => void): void {
+    this.errands ??= new MessageRing();
+    this.errands.push(errand, null);
+    this.isPlain = false;
+    this.issueTicket();
+  }
+
+  /** Delivers the oldest message. Only to be called when there is one, and an instance. */
+  deliverNext(): void {
+    const { ring } = this;
+    const { message, request } = ring;
+    ring.drop();
+    if (this.waiting !== null && this.waiting.size > 0) this.#take(this.waiting.admit(), null);
+    if (request !== null) {
+      this.#deliverRequest(message, request);
+      return;
+    }
+    this.shard.counters.messages += 1;
+    const beginMs = slowHandlerChannel.hasSubscribers ? performance.now() : -1;
+    try {
+      const result = this.handler!.notify?.(this.loop, message);
+      if (result !== undefined) this.#returned('notify', result, null);
+    } catch (error) {
+      crash(this, 'notify', error);
+    }
+    if (beginMs >= 0) this.shard.timed(this.ref, 'notify', beginMs);
+  }
+
+  /** Calls back; what it throws, or its promise rejects with, is a crash. */
+  invoke(kind: CallbackKind, callback: (handler: Handler, loop: ActorContext) => unknown): void {
+    if (this.state !== State.RUNNING && this.state !== State.STARTING) return;
+    const beginMs = slowHandlerChannel.hasSubscribers ? performance.now() : -1;
+    try {
+      const result = callback(this.handler!, this.loop);
+      if (result !== undefined) this.#returned(kind, result, null);
+    } catch (error) {
+      crash(this, kind, error);
+    }
+    if (beginMs >= 0) this.shard.timed(this.ref, kind, beginMs);
+  }
+
+  /** What callbacks get as their loop. */
+  get loop(): ActorContext {
+    this.context ??= new Context(this);
+    return this.context as unknown as ActorContext;
+  }
+
+  /** Whether the callback goes on in a promise. */
+  #returned(kind: CallbackKind, result: unknown, request: Request | null): void {
+    if (!isThenable(result)) {
+      request?.answer(result);
+      return;
+    }
+    const { handler } = this;
+    this.unsettled += 1;
+    if (request !== null) {
+      this.pending ??= new Set();
+      this.pending.add(request);
+    }
+    const isMessage = kind === 'notify' || kind === 'call';
+    if (isMessage && this.blueprint.options.mailbox.serial) {
+      this.isHeld = true;
+      this.isPlain = false;
+    }
+    void this.#awaitResult(result, { kind, request, handler });
+  }
+
+  async #awaitResult(
+    result: PromiseLike<unknown>,
+    { kind, request, handler }: { kind: CallbackKind; request: Request | null; handler: unknown },
+  ): Promise<void> {
+    try {
+      const value = await result;
+      if (this.handler !== handler) return;
+      request?.answer(value);
+    } catch (error) {
+      // An instance of the past has nothing to crash; its requests have failed already.
+      if (this.handler !== handler) return;
+      request?.fail(error);
+      if (kind !== 'call') {
+        this.later(() => {
+          if (this.handler === handler) crash(this, kind, error);
+        });
+      }
+    }
+    this.#settled(kind, request);
+  }
+
+  #settled(kind: CallbackKind, request: Request | null): void {
+    this.unsettled -= 1;
+    if (request !== null) this.pending?.delete(request);
+    if (kind === 'notify' || kind === 'call') this.isHeld = false;
+    // What it means for the actor is decided in a tick.
+    this.isPlain = false;
+    if (kind === 'started') this.later(() => this.#started());
+    else if (this.tickets === 0 || this.tickets < this.ring.size) this.issueTicket();
+  }
+
+  #started(): void {
+    if (this.state === State.STARTING) this.state = State.RUNNING;
+  }
+
+  #deliverRequest(message: unknown, request: Request): void {
+    const { method } = request;
+    const { counters } = this.shard;
+    const kind = method === null ? 'notify' : 'call';
+    const beginMs = slowHandlerChannel.hasSubscribers ? performance.now() : -1;
+    try {
+      let result: unknown;
+      if (method === null) {
+        counters.messages += 1;
+        counters.asks += 1;
+        result = this.handler!.notify?.(this.loop, message);
+      } else {
+        counters.calls += 1;
+        const handler = this.handler!;
+        result = publicMethod(handler, method).apply(handler, message as unknown[]);
+      }
+      this.#returned(kind, result, request);
+    } catch (error) {
+      request.fail(error);
+      if (method === null) crash(this, kind, error);
+    }
+    if (beginMs >= 0) this.shard.timed(this.ref, kind, beginMs);
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  if (value instanceof Promise) return true;
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    typeof (value as { then?: unknown }).then === 'function'
+  );
+}

@@ -1,0 +1,107 @@
+/**
+ * What a system tells the world: events for `system.on()`, and the channels of
+ * `node:diagnostics_channel`. Neither costs anything while nobody listens.
+ */
+import { channel } from 'node:diagnostics_channel';
+import type { ActorRef } from './actor-ref.js';
+import type { StopReason } from './stop-reason.js';
+import type { CrashAction } from './supervision.js';
+
+/** What ran when something happened: a callback of the handler, or what is named here. */
+export type CallbackKind =
+  | 'readable'
+  | 'writable'
+  | 'ready'
+  | 'notify'
+  | 'timeout'
+  | 'signal'
+  | 'interrupted'
+  | 'tick'
+  | 'started'
+  | 'stopped'
+  /** The constructor, at a restart. */
+  | 'constructor'
+  /** A method called through `proxy()`. */
+  | 'call'
+  /** A function given to `context.watch()`. */
+  | 'watch'
+  /** A child that crashed and escalates. */
+  | 'child';
+
+export interface CrashEvent {
+  actor: ActorRef;
+  shard: number;
+  /** The callback that threw, or whose promise was rejected. */
+  kind: CallbackKind;
+  error: unknown;
+  decision: CrashAction;
+}
+
+export interface RestartEvent {
+  actor: ActorRef;
+  /** Counts the restarts with no quiet window between them, from 1. */
+  attempt: number;
+  /** The back-off that preceded it. */
+  delayMs: number;
+}
+
+/** Why a message was not delivered. */
+export type RefusalReason = 'full' | 'dropOldest' | 'dropNewest' | 'stopped' | 'shardExit';
+
+/** Messages of one actor that came to nothing for one reason, summed up over a tick. */
+export interface RefusedEvent {
+  actor: ActorRef;
+  reason: RefusalReason;
+  count: number;
+}
+
+/** A message that will not be delivered. Emitted for each, while somebody listens. */
+export interface DeadLetterEvent {
+  actor: ActorRef;
+  reason: RefusalReason;
+  message: unknown;
+}
+
+export interface ShardExitEvent {
+  shard: number;
+  /** Of the thread; null where none has ended. */
+  code: number | null;
+  error: unknown;
+}
+
+export interface SpawnEvent {
+  actor: ActorRef;
+}
+
+export interface StoppedEvent {
+  actor: ActorRef;
+  reason: StopReason;
+}
+
+/** The events of `system.on()`, with what their listeners are called with. */
+export interface SystemEvents {
+  spawn: [SpawnEvent];
+  stopped: [StoppedEvent];
+  crash: [CrashEvent];
+  restart: [RestartEvent];
+  refused: [RefusedEvent];
+  deadLetter: [DeadLetterEvent];
+  shardExit: [ShardExitEvent];
+}
+
+export type SystemEventName = keyof SystemEvents;
+
+/** Published on `millrace:slow-handler`. */
+export interface SlowHandlerReport {
+  actor: ActorRef;
+  kind: CallbackKind;
+  durationMs: number;
+}
+
+export const spawnChannel = channel('millrace:spawn');
+export const stopChannel = channel('millrace:stop');
+export const crashChannel = channel('millrace:crash');
+export const restartChannel = channel('millrace:restart');
+/** Shared with the channels of loops; what is published for an actor has `actor` as well. */
+export const refusedChannel = channel('millrace:refused');
+export const slowHandlerChannel = channel('millrace:slow-handler');

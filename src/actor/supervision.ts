@@ -1,0 +1,68 @@
+/**
+ * Supervision: what is done about an actor that crashed. Pure logic, one
+ * supervisor for each actor, made at its first crash (rule A2).
+ *
+ *   crash ──> restart   a new instance, after a back-off that doubles
+ *         ├─> resume    the same instance goes on
+ *         ├─> stop      also when the budget of restarts is used up
+ *         └─> escalate  the actor stops, and its parent crashes
+ */
+
+/** What to do about a crash. */
+export type CrashAction = 'restart' | 'resume' | 'stop' | 'escalate';
+
+export const CRASH_ACTIONS: readonly CrashAction[] = ['restart', 'resume', 'stop', 'escalate'];
+
+export interface SupervisionOptions {
+  /** @default 'restart' */
+  onCrash?: CrashAction;
+  /** Restarts within `withinMs` at most; one crash more stops the actor. From 0. @default 3 */
+  maxRestarts?: number;
+  /** The window of `maxRestarts`, in milliseconds. Above 0. @default 5000 */
+  withinMs?: number;
+  /** Before the first restart, in milliseconds; doubles with each one after it. @default 100 */
+  backoffMs?: number;
+  /** What the back-off grows to, in milliseconds. At least `backoffMs`. @default 5000 */
+  backoffMaxMs?: number;
+}
+
+export type SupervisionPolicy = Readonly<Required<SupervisionOptions>>;
+
+export type Decision =
+  | { readonly action: 'restart'; readonly attempt: number; readonly delayMs: number }
+  | { readonly action: 'resume' | 'stop' | 'escalate' };
+
+export class Supervisor {
+  readonly #policy: SupervisionPolicy;
+  /** When the restarts inside the window were decided. */
+  #restartsMs: number[] = [];
+  /** Crashes in a row, with no quiet window between them: what the back-off grows with. */
+  #streak = 0;
+  /** When the restart decided last takes place. */
+  #restartAtMs = -Infinity;
+
+  constructor(policy: SupervisionPolicy) {
+    this.#policy = policy;
+  }
+
+  /** Times are those of any one monotonic clock. */
+  decide(nowMs: number): Decision {
+    const { onCrash, maxRestarts, withinMs } = this.#policy;
+    if (onCrash !== 'restart') return { action: onCrash };
+    this.#restartsMs = this.#restartsMs.filter((restartMs) => nowMs - restartMs < withinMs);
+    if (this.#restartsMs.length >= maxRestarts) return { action: 'stop' };
+    // The quiet time is counted from the restart, not from the crash before
+    // it: a back-off as long as the window must not reset itself.
+    if (nowMs - this.#restartAtMs >= withinMs) this.#streak = 0;
+    const delayMs = this.#delayMs();
+    this.#streak += 1;
+    this.#restartsMs.push(nowMs);
+    this.#restartAtMs = nowMs + delayMs;
+    return { action: 'restart', attempt: this.#streak, delayMs };
+  }
+
+  #delayMs(): number {
+    const { backoffMs, backoffMaxMs } = this.#policy;
+    return Math.min(backoffMs * 2 ** this.#streak, backoffMaxMs);
+  }
+}
