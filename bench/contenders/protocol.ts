@@ -1,5 +1,5 @@
 /**
- * The timer contenders' side of the harness: a request a line, an answer a
+ * The side of the harness that contenders see: a request a line, an answer a
  * line, both JSON, until the input ends.
  */
 import { createInterface } from 'node:readline';
@@ -51,10 +51,8 @@ const LONG_DELAY_MS = { min: 5000, max: 60_000 };
 /** Far beyond any run, and so wide a range that few of them share a millisecond. */
 const PENDING_DELAY_MS = { min: 3_600_000, max: 7_200_000 };
 
-export type Answerer = (request: Request) => Rate | LatenessesMs | Promise<LatenessesMs>;
-
 /** Ends the process with the input; what `answer` throws ends it as well. */
-export function serve(answer: Answerer): void {
+export function serve(answer: (request: never) => unknown): void {
   void answerLines(answer);
 }
 
@@ -82,9 +80,9 @@ export function pendingDelays(random: () => number, count: number): number[] {
   return Array.from({ length: count }, () => between(random, PENDING_DELAY_MS));
 }
 
-async function answerLines(answer: Answerer): Promise<void> {
+async function answerLines(answer: (request: never) => unknown): Promise<void> {
   for await (const line of createInterface({ input: process.stdin })) {
-    console.log(JSON.stringify(await answer(JSON.parse(line))));
+    console.log(JSON.stringify(await answer(JSON.parse(line) as never)));
   }
   process.exit(0);
 }

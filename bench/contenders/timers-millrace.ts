@@ -9,6 +9,7 @@ import {
   pairDelays,
   pendingDelays,
   type Rate,
+  type Request,
   rateOf,
   serve,
   type TicksRequest,
@@ -22,7 +23,7 @@ const PAYLOAD = 0;
 
 const random = seededRandom(1);
 
-serve((request) => {
+serve((request: Request) => {
   if (request.measure === 'pairs') return pairs(request);
   if (request.measure === 'ticks') return ticks(request);
   return lateness(request);

@@ -6,6 +6,7 @@ import {
   pairDelays,
   pendingDelays,
   type Rate,
+  type Request,
   rateOf,
   serve,
 } from './protocol.js';
@@ -15,7 +16,7 @@ const PAYLOAD = 0;
 
 const random = seededRandom(1);
 
-serve((request) => {
+serve((request: Request) => {
   if (request.measure === 'pairs') return pairs(request);
   if (request.measure === 'lateness') return lateness(request.delaysMs);
   throw new Error('Node cannot be asked for one turn of its loop');
