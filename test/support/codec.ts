@@ -89,17 +89,19 @@ function contentOf(value: object): unknown[] {
 function compareProperties(expected: object, actual: object, walk: Walk): string | null {
   // Elements of a typed array are its buffer, which was compared.
   if (ArrayBuffer.isView(expected)) return null;
-  const [left, right] = [Reflect.ownKeys(expected), Reflect.ownKeys(actual)];
-  if (left.length !== right.length) return `${walk.path}: keys ${show(left)}, ${show(right)}`;
-  return firstDifference(left.keys(), (index) => {
-    const key = left[index] as string;
-    if (key !== right[index]) return `${walk.path}: key ${show(left)}, ${show(right)}`;
+  const [keys, others] = [Reflect.ownKeys(expected), Reflect.ownKeys(actual)];
+  if (keys.length !== others.length) return `${walk.path}: keys ${show(keys)}, ${show(others)}`;
+  return firstDifference(keys.keys(), (index) => {
+    const key = keys[index] as string;
+    if (key !== others[index]) return `${walk.path}: key ${show(keys)}, ${show(others)}`;
     const path = `${walk.path}.${key}`;
     const [one, other] = [expected, actual].map((object) =>
       Object.getOwnPropertyDescriptor(object, key),
     );
     if (one?.enumerable !== other?.enumerable) return `${path}: enumerable ${one?.enumerable}`;
-    return compare(one?.value, other?.value, { ...walk, path });
+    // Read, not taken from the attributes: the stack of an error has a getter from Node 22 on.
+    const [left, right] = [expected, actual].map((object) => Reflect.get(object, key) as unknown);
+    return compare(left, right, { ...walk, path });
   });
 }
 
