@@ -7,6 +7,7 @@ import { createSocket, type Socket as UdpClient } from 'node:dgram';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
+import { dirname } from 'node:path';
 import { expect } from 'chai';
 import { Program } from '../support/program.js';
 import { Paths } from '../support/unix.js';
@@ -29,6 +30,13 @@ describe('examples', function () {
     expect(stderr).to.equal('');
     expect(code).to.equal(0);
     return stdout.split('\n');
+  }
+
+  /** The directory that was made for the path in this line is gone again. */
+  function expectRemoved(line: string, pattern: RegExp): void {
+    const [, path = ''] = pattern.exec(line) ?? [];
+    expect(path).to.not.equal('');
+    expect(existsSync(dirname(path))).to.equal(false);
   }
 
   afterEach(async () => {
@@ -111,6 +119,51 @@ describe('examples', function () {
       'Ended: crashed',
       '',
     ]);
+  });
+
+  it('12-multicast-discovery tells each node of the others, at ports of their own', async () => {
+    const lines = await outputOf('12-multicast-discovery');
+    expect(lines.slice(-2)).to.deep.equal(['All know all', '']);
+    const found = lines.slice(0, -2).map((line) => {
+      const [, node, other, port] = /^(\w+) found (\w+) at port (\d+)$/.exec(line) ?? [];
+      return { node, other, port };
+    });
+    const pairs = found.map(({ node, other }) => `${node} ${other}`);
+    expect(pairs).to.have.members([
+      'ada grace',
+      'ada mary',
+      'grace ada',
+      'grace mary',
+      'mary ada',
+      'mary grace',
+    ]);
+    // Both who found a node were told the same port, and each node has one of its own.
+    expect(new Set(found.map(({ other, port }) => `${other} ${port}`)).size).to.equal(3);
+    expect(new Set(found.map(({ port }) => port)).size).to.equal(3);
+  });
+
+  it('13-unix-datagrams counts every increment, though the queue is often full', async () => {
+    const [where = '', ...lines] = await outputOf('13-unix-datagrams');
+    expect(lines.slice(0, 3)).to.have.members([
+      'Answer: api 1500',
+      'Answer: jobs 1500',
+      'Answer: web 1500',
+    ]);
+    expect(lines.slice(3)).to.deep.equal(['api: 1500', 'jobs: 1500', 'web: 1500', 'all: 4500', '']);
+    expectRemoved(where, /^Counting at (.+)$/);
+  });
+
+  it('14-pipe-and-named-pipe obeys writers in turn, and carries more than fits', async () => {
+    const [where = '', ...lines] = await outputOf('14-pipe-and-named-pipe');
+    // When the second command is refused, the line of the first may still be on its way.
+    expect(lines).to.have.members([
+      'Refused: dance',
+      'Received 200000 characters: ababa',
+      'Received 5 characters: ccccc',
+      '',
+    ]);
+    expect(lines.slice(-2)).to.deep.equal(['Received 5 characters: ccccc', '']);
+    expectRemoved(where, /^Commands: (.+)$/);
   });
 
   describe('07-unix-chat', () => {
