@@ -115,8 +115,39 @@ export const DEFAULT_STOP_TIMEOUT_MS = 5000;
 /** Five times what callbacks of one tick may take together. */
 export const DEFAULT_SLOW_HANDLER_MS = 50;
 
-/** Worker threads of a system. */
-export const SHARDS_MAX = 0;
+/** Worker threads of a system. More than a machine has processors helps nobody. */
+export const SHARDS_MAX = 256;
+
+/** One processor is left to the thread that starts the system. */
+export const DEFAULT_SHARDS = Math.max(1, availableParallelism() - 1);
+
+/** Actors of a shard to which other threads may send; 16 bytes each, when used. */
+export const PLACES_MAX = 2 ** 20;
+
+/** What may be on its way to a mailbox that drops what is too much. */
+export const DROPPED_IN_FLIGHT_MAX = 2 ** 16;
+
+/** A shard that lived this long is not one that dies at once. */
+export const SHARD_CALM_MS = 500;
+
+/** Between such deaths a shard waits, in milliseconds, doubling from the first to the second. */
+export const SHARD_BACKOFF_MS = 10;
+export const SHARD_BACKOFF_MAX_MS = 2000;
+
+/** Deaths at once, in a row, after which a shard is not started any more. */
+export const SHARD_RESTARTS_MAX = 10;
+
+/** Reasons of stops that a shard remembers for those who ask later. */
+export const EXITS_KEPT = 1024;
+
+/** For a shard to say that the time it was given is over. */
+export const DRAIN_GRACE_MS = 1000;
+
+/** For a thread to end, once its actors have stopped. */
+export const SHARD_STOP_MS = 5000;
+
+/** A channel without a capacity of its own: more than memory holds, less than its counters. */
+export const UNBOUNDED = 2 ** 29;
 
 /** As in the kernel's own default for new systems. */
 export const DEFAULT_BACKLOG = 1024;

@@ -1,14 +1,18 @@
 import { MillraceError } from '../errors.js';
-import type { ActorRef } from './actor-ref.js';
 
-export function actorStopped(ref: ActorRef): MillraceError {
+/** A reference, as far as messages need it. */
+interface Named {
+  readonly id: string;
+}
+
+export function actorStopped(ref: Named): MillraceError {
   return new MillraceError(
     'ERR_ACTOR_STOPPED',
     `${ref.id} has stopped, or was restarted before it had answered; watch() tells when it stops`,
   );
 }
 
-export function mailboxFull(ref: ActorRef, capacity: number): MillraceError {
+export function mailboxFull(ref: Named, capacity: number): MillraceError {
   return new MillraceError(
     'ERR_MAILBOX_FULL',
     `the mailbox of ${ref.id} is full (capacity ${capacity}); ` +
@@ -16,13 +20,32 @@ export function mailboxFull(ref: ActorRef, capacity: number): MillraceError {
   );
 }
 
-export function shardExited(ref: ActorRef, cause: unknown): MillraceError {
+export function shardExited(ref: Named, cause: unknown): MillraceError {
   return new MillraceError('ERR_SHARD_EXITED', `the shard of ${ref.id} has ended`, { cause });
 }
 
-export function notTransferable(ref: ActorRef): MillraceError {
+/** Of what was asked of the shard itself. */
+export function shardIsDown(shard: number, cause: unknown): MillraceError {
+  return new MillraceError('ERR_SHARD_EXITED', `shard ${shard} has ended`, { cause });
+}
+
+export function systemStopped(name: string): MillraceError {
+  return new MillraceError(
+    'ERR_SYSTEM_STOPPED',
+    `the actor system "${name}" was stopped; start another one`,
+  );
+}
+
+export function nameTaken(name: string): MillraceError {
+  return new MillraceError(
+    'ERR_NAME_TAKEN',
+    `another actor is called "${name}"; lookup() finds it, and its stop frees the name`,
+  );
+}
+
+export function notTransferable(ref: Named): MillraceError {
   return new MillraceError(
     'ERR_NOT_TRANSFERABLE',
-    `${ref.id} runs in a system of one thread, whose references cannot leave it`,
+    `${ref.id} works in the threads of its own system only; send it in a message to an actor there`,
   );
 }

@@ -1,5 +1,7 @@
 import { illegalConstructor, invalidType } from '../errors.js';
 import { Sender } from '../loop/sender.js';
+import { notTransferable } from './actor-errors.js';
+import type { Place } from './cell-table.js';
 import type { Mailbox } from './mailbox.js';
 import {
   type AskOptions,
@@ -10,11 +12,30 @@ import {
 import { createProxy, type Remote } from './proxy.js';
 import type { StopReason } from './stop-reason.js';
 
+/** What travels of a reference. */
+export type RefAddress = readonly [
+  system: string,
+  shard: number,
+  slot: number,
+  generation: number,
+  name: string | null,
+];
+
+/** The system to whose threads something is being sent; references may go there alone. */
+let destination: string | null = null;
+
+/** Returns what it was before. */
+export function enterSystem(system: string | null): string | null {
+  const previous = destination;
+  destination = system;
+  return previous;
+}
+
 /** Who an actor is, whatever becomes of its instances. */
 export interface Identity {
   readonly system: string;
   readonly shard: number;
-  /** Counts the actors that the shard has spawned. */
+  /** Counts the actors of the shard. */
   readonly serial: number;
   readonly name: string | null;
 }
@@ -116,6 +137,19 @@ export class ActorRef<M = unknown> extends Sender<M> {
   watch(stopped: (reason: StopReason) => unknown): () => void {
     if (typeof stopped !== 'function') throw invalidType('stopped', 'a function', stopped);
     return this.#mailbox.watch(stopped);
+  }
+
+  /** @internal What travels where a reference is part of a message. */
+  get refAddress(): RefAddress {
+    const { system, shard, name } = this.#identity;
+    if (destination !== system) throw notTransferable(this);
+    const { slot, generation } = this.#mailbox.place();
+    return [system, shard, slot, generation, name];
+  }
+
+  /** @internal */
+  place(): Place {
+    return this.#mailbox.place();
   }
 
   /** @internal */

@@ -1,83 +1,51 @@
-/**
- * ActorSystem: where actors are spawned and found, and what happens to all of
- * them together. What one thread runs is in `shard.ts`.
- */
-import { randomUUID } from 'node:crypto';
-import { illegalConstructor, invalidType, invalidValue, MillraceError } from '../errors.js';
+/** ActorSystem: the public face of a system of actors. What it does is in `home.ts`. */
+import { illegalConstructor, invalidType, invalidValue } from '../errors.js';
 import type { ActorRef } from './actor-ref.js';
-import { actorStopped } from './actor-errors.js';
-import type { Cell } from './cell.js';
-import { State } from './cell-state.js';
+import type { HandlerClass } from './handler-class.js';
+import { Home } from './home.js';
+import type { SystemListener } from './listeners.js';
+import type { SystemMetrics } from './metrics.js';
 import {
-  type HandlerClass,
-  importHandlerClass,
-  isHandlerClass,
-  requireSpawnable,
-} from './handler-class.js';
-import { callSafely, Listeners, type SystemListener } from './listeners.js';
-import { mergeMetrics, type SystemMetrics } from './metrics.js';
-import {
-  requireName,
-  type ResolvedSpawnOptions,
-  type ResolvedSystemOptions,
-  resolveSpawnOptions,
   resolveStopOptions,
   resolveSystemOptions,
   type SpawnOptions,
   type StopOptions,
   type SystemOptions,
 } from './options.js';
-import type { SystemEventName } from './reports.js';
-import { Shard, type ShardHost } from './shard.js';
+import { SYSTEM_EVENTS, type SystemEventName } from './reports.js';
 
 /** Only `start()` has it, so only `start()` can construct. */
 const KEY = Symbol('ActorSystem.start');
-
-const EVENTS: readonly SystemEventName[] = [
-  'spawn',
-  'stopped',
-  'crash',
-  'restart',
-  'refused',
-  'deadLetter',
-  'shardExit',
-];
 
 /**
  * A system of actors. Belongs to the thread that started it, and keeps that
  * thread alive until `stop()`.
  */
 export class ActorSystem {
-  readonly #options: ResolvedSystemOptions;
-  readonly #listeners = new Listeners();
-  /** Names that are taken; null while the actor is being made. */
-  readonly #names = new Map<string, ActorRef | null>();
-  /** Of the calling thread. */
-  readonly #shard: Shard;
-  #stopping: Promise<void> | null = null;
+  readonly #home: Home;
 
-  private constructor(key: symbol, options: ResolvedSystemOptions) {
+  private constructor(key: symbol, home: Home) {
     if (key !== KEY) throw illegalConstructor('ActorSystem', 'ActorSystem.start()');
-    this.#options = options;
-    // The number after those of the worker threads, of which there are none.
-    this.#shard = new Shard(0, this.#host(), options);
-    void this.#superviseShard();
+    this.#home = home;
   }
 
   /**
-   * Starts a system.
+   * Starts a system: `shards` threads, and this one, which is a shard as well.
+   * Rejects when a thread cannot be started; none is left then.
    *
    * @throws (rejects) TypeError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE,
    * ERR_UNKNOWN_OPTION; RangeError ERR_OUT_OF_RANGE; a system error (EMFILE
    * ...) when the loop's poller cannot be opened
    */
   static async start(options?: SystemOptions): Promise<ActorSystem> {
-    return new ActorSystem(KEY, resolveSystemOptions(options));
+    const home = new Home(resolveSystemOptions(options));
+    await home.start();
+    return new ActorSystem(KEY, home);
   }
 
   /** As given to `start()`. */
   get name(): string {
-    return this.#options.name;
+    return this.#home.name;
   }
 
   /**
@@ -98,7 +66,7 @@ export class ActorSystem {
     module: URL | HandlerClass<M>,
     options?: SpawnOptions,
   ): Promise<ActorRef<M>> {
-    return this.#spawn(module, options, null);
+    return this.#home.spawn(module, options, null);
   }
 
   /**
@@ -107,7 +75,7 @@ export class ActorSystem {
    * @throws (rejects) TypeError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE
    */
   async lookup<M = unknown>(name: string): Promise<ActorRef<M> | null> {
-    return this.#names.get(requireName('name', name)) ?? null;
+    return this.#home.lookup(name);
   }
 
   /**
@@ -118,27 +86,27 @@ export class ActorSystem {
    */
   on<E extends SystemEventName>(event: E, listener: SystemListener<E>): this {
     requireEvent(event, listener);
-    this.#listeners.on(event, listener);
+    this.#home.listen('on', event, listener);
     return this;
   }
 
   /** As {@link on}, for the next event only. */
   once<E extends SystemEventName>(event: E, listener: SystemListener<E>): this {
     requireEvent(event, listener);
-    this.#listeners.once(event, listener);
+    this.#home.listen('once', event, listener);
     return this;
   }
 
   /** Takes `on()` and `once()` back. */
   off<E extends SystemEventName>(event: E, listener: SystemListener<E>): this {
     requireEvent(event, listener);
-    this.#listeners.off(event, listener);
+    this.#home.listen('off', event, listener);
     return this;
   }
 
   /** What was counted so far, over all shards and for each; also after `stop()`. */
   async metrics(): Promise<SystemMetrics> {
-    return mergeMetrics(this.#options.name, [this.#shard.metrics()]);
+    return this.#home.metrics();
   }
 
   /**
@@ -152,109 +120,19 @@ export class ActorSystem {
    * RangeError ERR_OUT_OF_RANGE
    */
   async stop(options?: StopOptions): Promise<void> {
-    const timeoutMs = resolveStopOptions(options);
-    this.#stopping ??= this.#stop(timeoutMs);
-    await this.#stopping;
+    await this.#home.stop(resolveStopOptions(options));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
   }
-
-  // --- Inside ------------------------------------------------------------
-
-  async #spawn(
-    module: URL | HandlerClass,
-    options: SpawnOptions | undefined,
-    parent: Cell | null,
-  ): Promise<ActorRef> {
-    requireSpawnable(module);
-    const resolved = resolveSpawnOptions(options);
-    if (resolved.export !== null && isHandlerClass(module)) {
-      throw invalidValue('options.export', 'left out where a class is given', resolved.export);
-    }
-    this.#requireRunning();
-    const { name } = resolved;
-    if (name === null) return this.#construct(module, resolved, parent);
-    if (this.#names.has(name)) throw nameTaken(name);
-    // Taken before the import, in which others may ask for the same name.
-    this.#names.set(name, null);
-    try {
-      const actor = await this.#construct(module, resolved, parent);
-      // A name of an actor that has stopped by now is free again.
-      if (this.#names.has(name)) this.#names.set(name, actor);
-      return actor;
-    } catch (error) {
-      this.#names.delete(name);
-      throw error;
-    }
-  }
-
-  async #construct(
-    module: URL | HandlerClass,
-    options: ResolvedSpawnOptions,
-    parent: Cell | null,
-  ): Promise<ActorRef> {
-    if (isHandlerClass(module)) {
-      return this.#shard.spawn({ HandlerClass: module, options }, parent);
-    }
-    const HandlerClass = await importHandlerClass(module, options.export);
-    // The system, or the parent, may have stopped during the import.
-    this.#requireRunning();
-    if (parent !== null && parent.state >= State.BACKOFF) throw actorStopped(parent.ref);
-    return this.#shard.spawn({ HandlerClass, options }, parent);
-  }
-
-  #host(): ShardHost {
-    return {
-      id: `${this.#options.name}-${randomUUID()}`,
-      spawn: (module, options, parent) => this.#spawn(module, options, parent),
-      lookup: (name) => this.lookup(name),
-      releaseName: (name) => void this.#names.delete(name),
-      listens: (event) => this.#listeners.has(event),
-      emit: (event, payload) => this.#listeners.emit(event, payload),
-      guard: callSafely,
-    };
-  }
-
-  async #stop(timeoutMs: number): Promise<void> {
-    await this.#shard.stop(timeoutMs);
-    this.#listeners.clear();
-  }
-
-  async #superviseShard(): Promise<void> {
-    try {
-      await this.#shard.run();
-    } catch (error) {
-      // The system refuses what the loop stands on; no callback's error comes here.
-      this.#stopping ??= Promise.resolve();
-      this.#listeners.emit('shardExit', { shard: this.#shard.number, code: null, error });
-      this.#shard.abandon(error);
-    }
-  }
-
-  #requireRunning(): void {
-    if (this.#stopping !== null) {
-      throw new MillraceError(
-        'ERR_SYSTEM_STOPPED',
-        `the actor system "${this.#options.name}" was stopped; start another one`,
-      );
-    }
-  }
 }
 
 function requireEvent(event: unknown, listener: unknown): void {
-  const known = EVENTS.map((each) => `'${each}'`).join(', ');
+  const known = SYSTEM_EVENTS.map((each) => `'${each}'`).join(', ');
   if (typeof event !== 'string') throw invalidType('event', `one of ${known}`, event);
-  if (!EVENTS.includes(event as SystemEventName)) {
+  if (!SYSTEM_EVENTS.includes(event as SystemEventName)) {
     throw invalidValue('event', `one of ${known}`, event);
   }
   if (typeof listener !== 'function') throw invalidType('listener', 'a function', listener);
-}
-
-function nameTaken(name: string): MillraceError {
-  return new MillraceError(
-    'ERR_NAME_TAKEN',
-    `another actor is called "${name}"; lookup() finds it, and its stop frees the name`,
-  );
 }

@@ -6,6 +6,7 @@
 import { MillraceError } from '../errors.js';
 import type { Timeout } from '../loop/timer-wheel.js';
 import type { Deadlines, Expiring } from './deadlines.js';
+import type { Link } from './link.js';
 import type { Question } from './mailbox.js';
 import type { Request } from './request.js';
 
@@ -60,6 +61,26 @@ export class PendingAsk implements Request, Expiring {
     this.#deadlines.clear(this.#deadline);
     this.#deadline = null;
     this.#signal?.removeEventListener('abort', this);
+    this.settled();
     return true;
+  }
+
+  /** Called once, before the promise settles. */
+  protected settled(): void {}
+}
+
+/** An ask whose answer comes by mail. */
+export class RemoteAsk extends PendingAsk {
+  readonly id: number;
+  readonly #link: Link;
+
+  constructor(question: Question, link: Link) {
+    super(question, link.peers.deadlines);
+    this.#link = link;
+    this.id = link.expect(this);
+  }
+
+  protected override settled(): void {
+    this.#link.forget(this.id);
   }
 }

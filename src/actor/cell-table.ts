@@ -14,7 +14,12 @@ export interface Place {
 export class CellTable {
   #cells: (Cell | null)[] = [];
   #freeSlots: number[] = [];
-  #generation = 0;
+  #generation: number;
+
+  /** Generations up to this one were given away before. */
+  constructor(generation = 0) {
+    this.#generation = generation;
+  }
 
   get size(): number {
     return this.#cells.length - this.#freeSlots.length;
@@ -28,6 +33,23 @@ export class CellTable {
     if (slot === this.#cells.length) this.#cells.push(cell);
     else this.#cells[this.#freeSlots.pop() as number] = cell;
     return cell;
+  }
+
+  /** Puts it where it was in a table before this one, of which nothing was removed yet. */
+  restore(place: Place, create: (place: Place) => Cell): Cell {
+    const cell = create(place);
+    while (this.#cells.length <= place.slot) {
+      this.#freeSlots.push(this.#cells.length);
+      this.#cells.push(null);
+    }
+    this.#freeSlots = this.#freeSlots.filter((slot) => slot !== place.slot);
+    this.#cells[place.slot] = cell;
+    return cell;
+  }
+
+  /** The latest that was given away. */
+  get generation(): number {
+    return this.#generation;
   }
 
   find(slot: number, generation: number): Cell | null {

@@ -31,6 +31,8 @@ import { advance, crash, stop } from './lifecycle.js';
 import type { Mailbox, Question } from './mailbox.js';
 import { MessageRing } from './message-ring.js';
 import type { ResolvedSpawnOptions } from './options.js';
+import type { Parent } from './parent.js';
+import type { Places } from './places.js';
 import { publicMethod } from './proxy.js';
 import { type CallbackKind, slowHandlerChannel } from './reports.js';
 import type { Request } from './request.js';
@@ -49,25 +51,30 @@ export interface Closing {
 }
 
 export interface Blueprint {
-  readonly HandlerClass: HandlerClass;
+  /** Null until its module has been imported. */
+  HandlerClass: HandlerClass | null;
   readonly options: ResolvedSpawnOptions;
 }
 
-export class Cell implements Mailbox {
+export class Cell implements Mailbox, Parent {
   readonly shard: Shard;
   readonly slot: number;
   readonly generation: number;
   readonly blueprint: Blueprint;
-  readonly parent: Cell | null;
+  readonly parent: Parent | null;
   readonly ref: ActorRef;
 
   state: State = State.CREATED;
   /** Null in BACKOFF and when STOPPED. */
   handler: Handler | null;
+  /** Counts the instances. */
+  instance = 0;
   /** Made when the instance is first called. */
   context: Context | null = null;
 
   readonly ring = new MessageRing();
+  /** Once other threads may send: where they count what the mailbox holds. */
+  places: Places | null = null;
   /** How often the cell stands in the channel of the loop. */
   tickets = 0;
   /** Whether messages are taken. */
@@ -98,7 +105,7 @@ export class Cell implements Mailbox {
     shard: Shard,
     place: Place,
     blueprint: Blueprint,
-    { parent, handler }: { parent: Cell | null; handler: Handler },
+    { parent, handler }: { parent: Parent | null; handler: Handler | null },
   ) {
     this.shard = shard;
     this.slot = place.slot;
@@ -106,7 +113,7 @@ export class Cell implements Mailbox {
     this.blueprint = blueprint;
     this.parent = parent;
     this.handler = handler;
-    this.ref = new ActorRef(this, shard.nextIdentity(blueprint.options.name));
+    this.ref = new ActorRef(this, shard.identityOf(place, blueprint.options.name));
   }
 
   // --- The mailbox -------------------------------------------------------
@@ -122,11 +129,11 @@ export class Cell implements Mailbox {
   offerAsync(message: unknown, signal?: AbortSignal): Promise<void> {
     if (signal?.aborted === true) return Promise.reject(signal.reason);
     if (!this.isOpen) return Promise.reject(actorStopped(this.ref));
-    if (this.ring.size >= this.blueprint.options.mailbox.capacity) {
+    if (!this.#reserve()) {
       this.waiting ??= new WaitingSenders();
       return this.waiting.wait(message, signal);
     }
-    this.#take(message, null);
+    this.#push(message, null);
     return Promise.resolve();
   }
 
@@ -171,14 +178,93 @@ export class Cell implements Mailbox {
     return () => void this.watchers?.delete(watcher);
   }
 
-  #take(message: unknown, request: Request | null): boolean {
-    const { ring } = this;
-    if (!this.isOpen || ring.size >= this.blueprint.options.mailbox.capacity) {
-      return this.#overflow(message, request);
+  place(): Place {
+    this.share();
+    return this;
+  }
+
+  /** A reference leaves the thread: others may send from now on. */
+  share(): void {
+    if (this.places !== null || !this.isOpen) return;
+    const { places } = this.shard;
+    const { mailbox } = this.blueprint.options;
+    if (places?.open(this.slot, this.generation, mailbox, this.ring.size)) this.places = places;
+  }
+
+  /**
+   * A message of another thread, for which a place was taken there: it is in
+   * the mailbox, also if that was closed meanwhile. It has had its turn in the
+   * loop, and is delivered at once if nothing stands in its way.
+   */
+  receive(message: unknown, request: Request | null): void {
+    const { places, ring } = this;
+    if (this.isPlain && ring.size === 0 && places !== null) {
+      places.release(this.slot);
+      this.#deliverMessage(message, request);
+      this.#admitWaiting();
+    } else if (places === null) {
+      this.#take(message, request);
+    } else if (this.state >= State.ENDING) {
+      places.release(this.slot);
+      request?.fail(actorStopped(this.ref));
+      this.shard.refuse(this.ref, 'stopped', message);
+    } else {
+      this.#receiveLater(places, message, request);
     }
-    ring.push(message, request);
-    this.issueTicket();
+  }
+
+  #receiveLater(places: Places, message: unknown, request: Request | null): void {
+    const { capacity, overflow } = this.blueprint.options.mailbox;
+    if (overflow === 'refuse' || this.ring.size < capacity) {
+      this.#push(message, request);
+    } else {
+      this.#drop(message, request);
+      // Of the two there is one less.
+      places.release(this.slot);
+    }
+  }
+
+  /** Another thread gave a place back unused. */
+  stir(): void {
+    this.#admitWaiting();
+    // It may be the last that a stop waited for.
+    if (this.tickets === 0) this.issueTicket();
+  }
+
+  #take(message: unknown, request: Request | null): boolean {
+    if (!this.isOpen || !this.#reserve()) return this.#overflow(message, request);
+    this.#push(message, request);
     return true;
+  }
+
+  /** Whether there is room for one more, which has its place then. */
+  #reserve(): boolean {
+    const { capacity, overflow } = this.blueprint.options.mailbox;
+    const { places } = this;
+    if (places === null) return this.ring.size < capacity;
+    // With senders elsewhere there may be room although somebody waits here.
+    if (this.waiting !== null && this.waiting.size > 0) return false;
+    if (overflow === 'refuse') return places.takeOwn(this.slot);
+    if (this.ring.size >= capacity) return false;
+    places.add(this.slot);
+    return true;
+  }
+
+  #push(message: unknown, request: Request | null): void {
+    this.ring.push(message, request);
+    this.issueTicket();
+  }
+
+  /** Those who wait on this thread, in turn. */
+  #admitWaiting(): void {
+    const { waiting, places } = this;
+    if (waiting === null) return;
+    const { capacity } = this.blueprint.options.mailbox;
+    while (waiting.size > 0 && this.isOpen) {
+      if (this.ring.size >= capacity) return;
+      if (places !== null && !places.takeOwn(this.slot)) return;
+      this.#push(waiting.admit(), null);
+    }
   }
 
   /** The receiver's loss, not the sender's: nothing is thrown (rule A4). */
@@ -188,19 +274,30 @@ export class Cell implements Mailbox {
       this.shard.refuse(this.ref, 'stopped', message);
       return false;
     }
-    if (overflow !== 'dropOldest') {
-      this.shard.refuse(this.ref, overflow === 'refuse' ? 'full' : overflow, message);
+    if (overflow === 'refuse') {
+      this.shard.refuse(this.ref, 'full', message);
       request?.fail(mailboxFull(this.ref, capacity));
-      return overflow === 'dropNewest';
+      return false;
     }
+    this.#drop(message, request);
+    return true;
+  }
+
+  /** Too much by one: the oldest, or this one. */
+  #drop(message: unknown, request: Request | null): void {
+    const { overflow, capacity } = this.blueprint.options.mailbox;
     const { ring } = this;
+    if (overflow === 'dropNewest') {
+      request?.fail(mailboxFull(this.ref, capacity));
+      this.shard.refuse(this.ref, 'dropNewest', message);
+      return;
+    }
     const oldest = ring.message;
     ring.request?.fail(mailboxFull(this.ref, capacity));
     ring.drop();
     // The ticket of the dropped message serves for this one.
     ring.push(message, request);
     this.shard.refuse(this.ref, 'dropOldest', oldest);
-    return true;
   }
 
   // --- Delivery ----------------------------------------------------------
@@ -217,6 +314,31 @@ export class Cell implements Mailbox {
     this.shard.enqueue(this);
   }
 
+  // --- As a parent -------------------------------------------------------
+
+  get isEnding(): boolean {
+    return this.state >= State.BACKOFF;
+  }
+
+  adopt(child: ActorRef): void {
+    if (child.closed) return;
+    this.children ??= new Set();
+    this.children.add(child);
+  }
+
+  childStopped(child: ActorRef): void {
+    this.children?.delete(child);
+  }
+
+  childCrashed(error: unknown): void {
+    // The instance that there is now: one that follows it has spawned nobody yet.
+    const { handler } = this;
+    if (handler === null) return;
+    this.later(() => {
+      if (this.handler === handler) crash(this, 'child', error);
+    });
+  }
+
   /** Runs `errand` in a tick, never inside of a callback. */
   later(errand: () => void): void {
     this.errands ??= new MessageRing();
@@ -230,7 +352,12 @@ export class Cell implements Mailbox {
     const { ring } = this;
     const { message, request } = ring;
     ring.drop();
-    if (this.waiting !== null && this.waiting.size > 0) this.#take(this.waiting.admit(), null);
+    if (this.places !== null) this.places.release(this.slot);
+    if (this.waiting !== null && this.waiting.size > 0) this.#admitWaiting();
+    this.#deliverMessage(message, request);
+  }
+
+  #deliverMessage(message: unknown, request: Request | null): void {
     if (request !== null) {
       this.#deliverRequest(message, request);
       return;

@@ -49,7 +49,10 @@ export class Context implements TimerOwner, SourceOwner {
     this.#requireLive();
     const { shard } = this.#cell;
     const child = await shard.host.spawn(module, options, this.#cell);
-    if (this.#isLive) return child;
+    if (this.#isLive) {
+      this.#cell.adopt(child);
+      return child;
+    }
     // Nobody stops it with the instance that it belongs to.
     await child.stopWith({ kind: 'parent' }, DEFAULT_STOP_TIMEOUT_MS);
     throw actorStopped(this.#cell.ref);

@@ -1,8 +1,9 @@
 /** From a module to the Handler class in it, with an error for each way in which there is none. */
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { invalidType, MillraceError, shown } from '../errors.js';
+import { invalidType, invalidValue, MillraceError, shown } from '../errors.js';
 import { Handler } from '../loop/handler.js';
+import type { ResolvedSpawnOptions } from './options.js';
 
 /** A class of handlers that can be constructed. */
 export type HandlerClass<M = unknown> = new (...args: never[]) => Handler<M, never>;
@@ -15,6 +16,17 @@ export function isHandlerClass(value: unknown): value is HandlerClass {
 export function requireSpawnable(value: unknown): HandlerClass | URL {
   if (value instanceof URL || isHandlerClass(value)) return value;
   throw invalidType('module', 'a URL, or a class that extends Handler', value);
+}
+
+/** A class cannot leave its thread: its actors run on the shard of whoever spawns them. */
+export function requireOwnShard(options: ResolvedSpawnOptions, own: number): void {
+  if (options.export !== null) {
+    throw invalidValue('options.export', 'left out where a class is given', options.export);
+  }
+  if (options.shard !== 'auto' && options.shard !== own) {
+    const expected = `${own}, this thread's own shard, where a class is given`;
+    throw invalidValue('options.shard', expected, options.shard);
+  }
 }
 
 /**

@@ -20,7 +20,7 @@ import { type CallbackKind, crashChannel } from './reports.js';
 import type { StopReason } from './stop-reason.js';
 import { type CrashAction, type Decision, Supervisor } from './supervision.js';
 
-type RestartDecision = Extract<Decision, { action: 'restart' }>;
+export type RestartDecision = Extract<Decision, { action: 'restart' }>;
 
 /** A ticket has come to a cell that is not simply running. */
 export function advance(cell: Cell): void {
@@ -52,8 +52,10 @@ function canDeliver(cell: Cell): boolean {
 }
 
 /** Nothing is left that a stop waits for. */
-function isDrained({ state, ring, unsettled }: Cell): boolean {
+function isDrained({ state, ring, unsettled, places, slot }: Cell): boolean {
   if (ring.size > 0) return false;
+  // What other threads have a place for is on its way.
+  if (places !== null && places.count(slot) > 0) return false;
   return (state === State.RUNNING && unsettled === 0) || state === State.BACKOFF;
 }
 
@@ -86,7 +88,7 @@ export function crash(cell: Cell, kind: CallbackKind, error: unknown): void {
     if (cell.state === State.STARTING) cell.state = State.RUNNING;
   } else {
     end(cell, { kind: 'crashed', error });
-    if (decision.action === 'escalate') escalate(cell.parent, error);
+    if (decision.action === 'escalate') cell.parent?.childCrashed(error);
   }
   // For whoever is not on the way to refresh() anyway.
   if (cell.tickets === 0) cell.issueTicket();
@@ -98,15 +100,6 @@ function report(cell: Cell, kind: CallbackKind, error: unknown, decision: CrashA
   const event = { actor: ref, shard: shard.number, kind, error, decision };
   if (crashChannel.hasSubscribers) crashChannel.publish(event);
   shard.host.emit('crash', event);
-}
-
-/** To the instance of the parent that there is now: one that follows it has spawned nobody yet. */
-function escalate(parent: Cell | null, error: unknown): void {
-  const handler = parent?.handler ?? null;
-  if (parent === null || handler === null) return;
-  parent.later(() => {
-    if (parent.handler === handler) crash(parent, 'child', error);
-  });
 }
 
 function restart(cell: Cell, decision: RestartDecision, error: unknown): void {
@@ -158,10 +151,29 @@ function rebuild(cell: Cell, { attempt, delayMs }: RestartDecision): void {
     crash(cell, 'constructor', error);
     return;
   }
+  cell.instance += 1;
   shard.adopt(cell);
   cell.state = State.CREATED;
   shard.restarted({ actor: ref, attempt, delayMs });
   if (cell.state === State.CREATED) begin(cell);
+}
+
+/**
+ * An actor of a shard that has died, in the one that was started in its place:
+ * its first instance here comes after the back-off. `load` brings its class.
+ */
+export function revive(cell: Cell, decision: RestartDecision, load: () => Promise<void>): void {
+  const proceed = async () => {
+    try {
+      await load();
+      cell.later(() => rebuild(cell, decision));
+    } catch (error) {
+      cell.later(() => {
+        if (cell.state === State.BACKOFF) crash(cell, 'constructor', error);
+      });
+    }
+  };
+  cell.backoff = cell.shard.deadlines.arm({ expire: () => void proceed() }, decision.delayMs);
 }
 
 // --- Stop ----------------------------------------------------------------
@@ -200,6 +212,7 @@ function close(
 function shut(cell: Cell): void {
   cell.isOpen = false;
   cell.isPlain = false;
+  cell.places?.close(cell.slot);
   cell.waiting?.rejectAll(() => actorStopped(cell.ref));
 }
 
@@ -256,7 +269,7 @@ function finish(cell: Cell): void {
   cell.closing = null;
   if (backoff !== null) shard.deadlines.clear(backoff);
   if (closing !== null) shard.deadlines.clear(closing.deadline);
-  cell.parent?.children?.delete(cell.ref);
+  cell.parent?.childStopped(cell.ref);
   shard.remove(cell, reason);
   for (const watcher of watchers ?? []) shard.inform(watcher, reason);
   closing?.resolve();
@@ -296,11 +309,12 @@ function actorGone({ exit, ref }: Cell): Error {
 
 /** What was not delivered will not be. */
 function bury(cell: Cell): void {
-  const { ring, shard, ref } = cell;
+  const { ring, shard, ref, places, slot } = cell;
   const reason = cell.exit?.kind === 'shardExit' ? 'shardExit' : 'stopped';
   while (ring.size > 0) {
     const { message, request } = ring;
     ring.drop();
+    places?.release(slot);
     request?.fail(actorGone(cell));
     shard.refuse(ref, reason, message);
   }

@@ -4,7 +4,7 @@ import type { SystemEventName, SystemEvents } from './reports.js';
 
 export type SystemListener<E extends SystemEventName> = (event: SystemEvents[E][0]) => unknown;
 
-type AnyListener = (event: never) => unknown;
+export type AnyListener = (event: never) => unknown;
 type Guarded = (event: unknown) => void;
 
 export class Listeners {

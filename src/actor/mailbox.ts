@@ -3,6 +3,7 @@
  * it is the actor's cell; on others it is a link to it.
  */
 import type { MessageTarget } from '../loop/crossing.js';
+import type { Place } from './cell-table.js';
 import type { StopReason } from './stop-reason.js';
 
 export interface Question {
@@ -14,6 +15,8 @@ export interface Question {
 }
 
 export interface Mailbox<M = unknown> extends MessageTarget<M> {
+  /** Where the actor is, for references on other threads; they can send to it from then on. */
+  place(): Place;
   /** Settles always (rule A5). */
   ask(question: Question): Promise<unknown>;
   /** Resolves when the actor has stopped. */

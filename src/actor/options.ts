@@ -1,35 +1,47 @@
 /** What can be set on a system and on an actor: names, ranges, defaults. */
+import type { ResourceLimits } from 'node:worker_threads';
 import { invalidType, invalidValue, outOfRange } from '../errors.js';
 import {
   DEFAULT_ASK_TIMEOUT_MS,
   DEFAULT_MAILBOX_CAPACITY,
+  DEFAULT_SHARDS,
   DEFAULT_SLOW_HANDLER_MS,
   DEFAULT_STOP_TIMEOUT_MS,
   MAILBOX_CAPACITY_MAX,
   SHARDS_MAX,
 } from '../limits.js';
-import type { EventLoopConfig } from '../loop/config.js';
+import { type EventLoopConfig, resolveConfig } from '../loop/config.js';
 import {
   requireBoolean,
   requireDuration,
   requireInteger,
+  requireObject,
   requireOptions,
   requirePeriod,
 } from '../validate.js';
 import { CRASH_ACTIONS, type SupervisionOptions, type SupervisionPolicy } from './supervision.js';
 
 export interface SystemOptions {
-  /** Worker threads with a loop each. 0: everything runs on the calling thread. @default 0 */
+  /**
+   * Worker threads with a loop each, numbered from 0; the thread that starts
+   * the system is the shard after the last of them. 0 to 256. 0: everything
+   * runs on the calling thread. @default one less than the processors, at least 1
+   */
   shards?: number;
   /** Appears in ids and metrics. @default 'millrace' */
   name?: string;
-  /** For the loop of each shard. Without `notifyCapacity`: mailboxes have their own. */
+  /**
+   * For the loop of each shard. Without `notifyCapacity`: mailboxes have their
+   * own. A `driver` cannot follow into other threads: only with `shards: 0`.
+   */
   loop?: Omit<EventLoopConfig, 'notifyCapacity'>;
   /**
    * Callbacks that take longer than this, in milliseconds, are published on
    * the diagnostics channel `millrace:slow-handler`. Above 0. @default 50
    */
   slowHandlerMs?: number;
+  /** Of the thread of each shard, as for Node's Worker. @default Node's own */
+  resourceLimits?: ResourceLimits;
 }
 
 /** What happens to a message for a full mailbox (rule A10). */
@@ -54,7 +66,10 @@ export interface SpawnOptions {
   name?: string;
   /** For the constructor. @default [] */
   args?: unknown[];
-  /** The shard's number, or 'auto' to let the system choose. @default 'auto' */
+  /**
+   * The shard's number, or 'auto': the worker thread in which the fewest
+   * actors live or are about to. @default 'auto'
+   */
   shard?: number | 'auto';
   mailbox?: MailboxOptions;
   supervision?: SupervisionOptions;
@@ -75,10 +90,16 @@ export interface StopOptions {
   timeoutMs?: number;
 }
 
-export interface ResolvedSystemOptions {
-  readonly name: string;
+/** What each shard needs of them. */
+export interface ResolvedShardOptions {
   readonly loop: EventLoopConfig;
   readonly slowHandlerMs: number;
+}
+
+export interface ResolvedSystemOptions extends ResolvedShardOptions {
+  readonly name: string;
+  readonly shards: number;
+  readonly resourceLimits: ResourceLimits | undefined;
 }
 
 export type MailboxPolicy = Readonly<Required<MailboxOptions>>;
@@ -130,13 +151,22 @@ const DEFAULT_ASK: ResolvedAskOptions = Object.freeze({
 });
 
 export function resolveSystemOptions(options: SystemOptions | undefined): ResolvedSystemOptions {
-  const known = ['shards', 'name', 'loop', 'slowHandlerMs'];
+  const known = ['shards', 'name', 'loop', 'slowHandlerMs', 'resourceLimits'];
   const given = requireOptions('options', options, known);
-  requireInteger('options.shards', given.shards ?? 0, { min: 0, max: SHARDS_MAX });
+  const { shards = DEFAULT_SHARDS, resourceLimits } = given;
+  requireInteger('options.shards', shards, { min: 0, max: SHARDS_MAX });
+  if (resourceLimits !== undefined) requireObject('options.resourceLimits', resourceLimits);
   const loop: EventLoopConfig = requireOptions('options.loop', given.loop, LOOP_OPTIONS);
   const slowHandlerMs = given.slowHandlerMs ?? DEFAULT_SLOW_HANDLER_MS;
+  // Shards of other threads check it when it is too late to say which option it was.
+  resolveConfig(loop);
+  if (shards > 0 && loop.driver !== undefined) {
+    throw invalidValue('options.loop.driver', 'left out unless shards is 0', loop.driver);
+  }
   return {
     name: requireName('options.name', given.name ?? 'millrace'),
+    shards,
+    resourceLimits,
     loop,
     slowHandlerMs: requirePeriod('options.slowHandlerMs', slowHandlerMs),
   };
@@ -152,6 +182,7 @@ const LOOP_OPTIONS = [
   'poller',
   'tickBudgetMs',
   'fullPollsMax',
+  'spinUs',
   'driver',
 ];
 

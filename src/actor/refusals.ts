@@ -40,6 +40,12 @@ export class Refusals {
     this.#isEmitting = false;
   }
 
+  /** Messages of which nothing is left but their number. */
+  addMany(actor: ActorRef, reason: RefusalReason, count: number): void {
+    this.#counters[COUNTERS[reason]] += count;
+    if (this.#host.listens('refused')) this.#sum(actor, reason, count);
+  }
+
   /** At the end of a tick. */
   flush(): void {
     if (this.#sums.size === 0) return;
@@ -50,11 +56,11 @@ export class Refusals {
     }
   }
 
-  #sum(actor: ActorRef, reason: RefusalReason): void {
+  #sum(actor: ActorRef, reason: RefusalReason, count = 1): void {
     // Outside of a tick somebody has to see to it that there is one.
     if (this.#sums.size === 0) this.#wake();
     const counts = this.#sums.get(actor) ?? new Map<RefusalReason, number>();
-    counts.set(reason, (counts.get(reason) ?? 0) + 1);
+    counts.set(reason, (counts.get(reason) ?? 0) + count);
     this.#sums.set(actor, counts);
   }
 }

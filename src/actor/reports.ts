@@ -91,6 +91,17 @@ export interface SystemEvents {
 
 export type SystemEventName = keyof SystemEvents;
 
+/** Their order gives each a bit, by which shards know what is listened for. */
+export const SYSTEM_EVENTS: readonly SystemEventName[] = [
+  'spawn',
+  'stopped',
+  'crash',
+  'restart',
+  'refused',
+  'deadLetter',
+  'shardExit',
+];
+
 /** Published on `millrace:slow-handler`. */
 export interface SlowHandlerReport {
   actor: ActorRef;

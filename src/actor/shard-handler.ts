@@ -6,15 +6,16 @@ import type { ActorTimer } from './actor-timer.js';
 import type { Cell } from './cell.js';
 import type { Context } from './context.js';
 import { Alarm } from './deadlines.js';
+import { Mail } from './mail.js';
 import type { Shard } from './shard.js';
 
 /** What the timeouts of a shard's loop carry. */
 export type ShardTimer = ActorTimer | Alarm;
 
-type ShardLoop = EventLoop<Cell, ShardTimer>;
+type ShardLoop = EventLoop<Cell | Mail, ShardTimer>;
 
 /** The handler of a shard's loop: finds the actor that an event is for. */
-export class ShardHandler extends Handler<Cell, ShardTimer> {
+export class ShardHandler extends Handler<Cell | Mail, ShardTimer> {
   readonly #shard: Shard;
 
   constructor(shard: Shard) {
@@ -22,8 +23,9 @@ export class ShardHandler extends Handler<Cell, ShardTimer> {
     this.#shard = shard;
   }
 
-  override notify(_loop: ShardLoop, cell: Cell): void {
-    cell.deliver();
+  override notify(_loop: ShardLoop, item: Cell | Mail): void {
+    if (item instanceof Mail) this.#shard.peers?.receive(item);
+    else item.deliver();
   }
 
   override ready(_loop: ShardLoop, token: Token, events: EventSet): void {

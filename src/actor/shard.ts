@@ -7,12 +7,14 @@
  *        ├── SourceTable ───> Context.ready() ──> handler.readable() ...
  *        └── ActorTimer ────> Context.fired() ──> handler.timeout()
  *
+ *        └── Mail ──────────> Peers.receive() ──> Cell.receive() ...
+ *
  * The shard knows of the system only what {@link ShardHost} says, so that it
- * may run in a thread of its own. A message from another thread enters with
- * slot and generation: `cells.find()` leads to the cell, and from there on it
- * is like any other.
+ * may run in a thread of its own. Where there are several, `peers.ts` is what
+ * it knows of the others: a message from there enters with slot and
+ * generation, and finds its cell by them.
  */
-import { DEFAULT_TIMER_CAPACITY, TIMER_CAPACITY_MAX } from '../limits.js';
+import { DEFAULT_TIMER_CAPACITY, EXITS_KEPT, TIMER_CAPACITY_MAX } from '../limits.js';
 import { EventLoop } from '../loop/event-loop.js';
 import type { Sender } from '../loop/sender.js';
 import { requireHandler, type Handler } from '../loop/handler.js';
@@ -21,12 +23,16 @@ import type { Driver } from '../poll/driver.js';
 import type { ActorRef, Identity } from './actor-ref.js';
 import { type Blueprint, Cell } from './cell.js';
 import { State } from './cell-state.js';
-import { CellTable } from './cell-table.js';
+import { CellTable, type Place } from './cell-table.js';
 import { Deadlines, type Expiring } from './deadlines.js';
 import type { HandlerClass } from './handler-class.js';
 import { force } from './lifecycle.js';
 import { createActorCounters, type ShardMetrics } from './metrics.js';
-import type { ResolvedSystemOptions, SpawnOptions } from './options.js';
+import type { Mail } from './mail.js';
+import type { ResolvedShardOptions, SpawnOptions } from './options.js';
+import type { Parent } from './parent.js';
+import type { Peers } from './peers.js';
+import type { Places } from './places.js';
 import { Refusals } from './refusals.js';
 import {
   type CallbackKind,
@@ -51,14 +57,17 @@ import type { StopReason } from './stop-reason.js';
 export interface ShardHost {
   /** Of the system; unique. */
   readonly id: string;
+  /** Of the system; chosen by the user. */
+  readonly name: string;
+  /** Parents are cells of this thread. */
   spawn(
     module: URL | HandlerClass,
     options: SpawnOptions | undefined,
     parent: Cell | null,
   ): Promise<ActorRef>;
   lookup(name: string): Promise<ActorRef | null>;
-  /** The actor of that name has stopped. */
-  releaseName(name: string): void;
+  /** The actor has stopped; its name is free. */
+  gone(actor: ActorRef): void;
   listens(event: SystemEventName): boolean;
   emit<E extends SystemEventName>(event: E, payload: SystemEvents[E][0]): void;
   /** Calls a listener of the user; what it throws is not the runtime's. */
@@ -69,24 +78,36 @@ export class Shard {
   readonly number: number;
   readonly host: ShardHost;
   readonly driver: Driver;
-  readonly loop: EventLoop<Cell, ShardTimer>;
+  readonly loop: EventLoop<Cell | Mail, ShardTimer>;
   readonly deadlines: Deadlines;
   readonly counters = createActorCounters();
-  readonly cells = new CellTable();
+  readonly cells: CellTable;
+  /** What other threads see of the mailboxes, and how they are reached; null if there are none. */
+  readonly places: Places | null;
+  peers: Peers | null = null;
+  /** Why actors that others knew have stopped; the latest of them. */
+  readonly #exits = new Map<number, StopReason>();
   readonly sources = new SourceTable();
   readonly signals = new SignalTable();
   /** Those whose handlers have these callbacks. */
   readonly ticking = new Set<Cell>();
   readonly interruptible = new Set<Cell>();
   readonly #refusals: Refusals;
-  readonly #tickets: Sender<Cell>;
+  readonly #tickets: Sender<Cell | Mail>;
   readonly #slowHandlerMs: number;
   #run: Promise<void> | null = null;
-  #serial = 0;
+  #isClosing = false;
 
-  constructor(number: number, host: ShardHost, options: ResolvedSystemOptions) {
+  constructor(
+    number: number,
+    host: ShardHost,
+    options: ResolvedShardOptions,
+    { places = null, generation = 0 }: { places?: Places | null; generation?: number } = {},
+  ) {
     this.number = number;
     this.host = host;
+    this.places = places;
+    this.cells = new CellTable(generation);
     this.driver = options.loop.driver ?? currentDriver();
     // Mailboxes are bounded one by one, each exactly; the loop's channel, in
     // which their tickets wait, must not refuse what a mailbox has taken.
@@ -103,24 +124,34 @@ export class Shard {
 
   /** Runs until {@link stop}. Rejects if the system refuses what the loop stands on. */
   run(): Promise<void> {
-    this.#run ??= this.loop.run(new ShardHandler(this));
+    this.#run ??= this.#runOn();
     return this.#run;
+  }
+
+  async #runOn(): Promise<void> {
+    const handler = new ShardHandler(this);
+    for (;;) {
+      try {
+        return await this.loop.run(handler);
+      } catch (error) {
+        // Of a thread that died while it wrote (rule C6); the others must not notice.
+        if ((error as { code?: unknown }).code !== 'ERR_CHANNEL_BROKEN') throw error;
+      }
+    }
   }
 
   // --- Actors ------------------------------------------------------------
 
   /** Constructs the actor here and now; throws what its constructor throws. */
-  spawn(blueprint: Blueprint, parent: Cell | null): ActorRef {
+  spawn(blueprint: Blueprint, parent: Parent | null): ActorRef {
     const handler = this.construct(blueprint);
     const cell = this.cells.insert(
       (place) => new Cell(this, place, blueprint, { parent, handler }),
     );
     this.counters.spawned += 1;
+    this.#publishCells();
     this.adopt(cell);
-    if (parent !== null) {
-      parent.children ??= new Set();
-      parent.children.add(cell.ref);
-    }
+    if (parent instanceof Cell) parent.adopt(cell.ref);
     if (handler.started === undefined) {
       cell.state = State.RUNNING;
       cell.isPlain = true;
@@ -133,13 +164,34 @@ export class Shard {
     return cell.ref;
   }
 
-  nextIdentity(name: string | null): Identity {
-    this.#serial += 1;
-    return { system: this.host.id, shard: this.number, serial: this.#serial, name };
+  /** Puts an actor of a shard that died where it was; its first instance is to come. */
+  restore(blueprint: Blueprint, place: Place, parent: Parent | null): Cell {
+    const create = () => new Cell(this, place, blueprint, { parent, handler: null });
+    const cell = this.cells.restore(place, create);
+    cell.state = State.BACKOFF;
+    cell.share();
+    this.#publishCells();
+    return cell;
+  }
+
+  /** Other threads see how many there are, and the next shard where to go on. */
+  #publishCells(): void {
+    if (this.places === null) return;
+    this.places.actors = this.cells.size;
+    this.places.generation = this.cells.generation;
+  }
+
+  identityOf({ generation }: Place, name: string | null): Identity {
+    return { system: this.host.id, shard: this.number, serial: generation, name };
+  }
+
+  /** Why an actor has stopped; null if that is not known any more. */
+  exitOf({ generation }: Place): StopReason | null {
+    return this.#exits.get(generation) ?? null;
   }
 
   construct({ HandlerClass, options }: Blueprint): Handler {
-    const handler = new HandlerClass(...(options.args as never[])) as Handler;
+    const handler = new HandlerClass!(...(options.args as never[])) as Handler;
     requireHandler(handler);
     return handler;
   }
@@ -155,12 +207,20 @@ export class Shard {
     this.ticking.delete(cell);
     this.interruptible.delete(cell);
     this.cells.remove(cell);
+    this.#publishCells();
+    if (cell.places !== null) this.#remember(cell, reason);
     this.counters.stopped += 1;
-    const { name } = cell.ref;
-    if (name !== null) this.host.releaseName(name);
+    this.host.gone(cell.ref);
     const event: StoppedEvent = { actor: cell.ref, reason };
     if (stopChannel.hasSubscribers) stopChannel.publish(event);
     this.host.emit('stopped', event);
+  }
+
+  #remember({ generation }: Cell, reason: StopReason): void {
+    this.#exits.set(generation, reason);
+    if (this.#exits.size <= EXITS_KEPT) return;
+    const [oldest] = this.#exits.keys() as Iterable<number>;
+    this.#exits.delete(oldest);
   }
 
   enqueue(cell: Cell): void {
@@ -189,6 +249,11 @@ export class Shard {
   /** A message that will not be delivered. */
   refuse(actor: ActorRef, reason: RefusalReason, message: unknown): void {
     this.#refusals.add(actor, reason, message);
+  }
+
+  /** Messages that went with another shard. */
+  refuseMany(actor: ActorRef, reason: RefusalReason, count: number): void {
+    this.#refusals.addMany(actor, reason, count);
   }
 
   restarted(event: RestartEvent): void {
@@ -224,11 +289,21 @@ export class Shard {
 
   // --- The end -----------------------------------------------------------
 
-  /** Stops all actors at once, then the loop. At the latest when the time is over. */
-  async stop(timeoutMs: number): Promise<void> {
+  /** Whether actors can be spawned. */
+  get isClosing(): boolean {
+    return this.#isClosing;
+  }
+
+  /** Stops all actors at once; at the latest when the time is over. */
+  async drain(timeoutMs: number): Promise<void> {
+    this.#isClosing = true;
     const cells = this.cells.all();
     await Promise.all(cells.map((cell) => cell.stop({ kind: 'system' }, timeoutMs)));
     this.#refusals.flush();
+  }
+
+  /** Ends the loop. */
+  async close(): Promise<void> {
     this.loop.shutdown();
     await this.#run;
     this.loop.close();

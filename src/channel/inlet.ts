@@ -6,7 +6,7 @@
  * when a new one begins, or when it woke up in vain.
  */
 import { randomUUID } from 'node:crypto';
-import { RELEASES_MAX, RELEASES_PER_CAPACITY } from '../limits.js';
+import { RELEASES_MAX, RELEASES_PER_CAPACITY, UNBOUNDED } from '../limits.js';
 import type { Inlet, InletHost, Lane, SenderHandle } from '../loop/crossing.js';
 import type { ThreadSupport } from '../poll/driver.js';
 import {
@@ -50,7 +50,9 @@ export class SharedInlet<M> implements Inlet<M> {
   #hasArrivedSince = true;
   #isClosed = false;
 
-  constructor({ capacity, wakeKey }: InletHost<M>, threads: ThreadSupport) {
+  constructor({ capacity: wanted, wakeKey }: InletHost<M>, threads: ThreadSupport) {
+    // Whoever bounds its messages elsewhere has a channel without end.
+    const capacity = Math.min(wanted, UNBOUNDED);
     this.#words = createControl({ capacity, wakeKey, thread: threads.thisThread });
     this.#capacity = capacity;
     this.#threads = threads;

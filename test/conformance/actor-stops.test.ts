@@ -303,7 +303,7 @@ describe('ends of actors', () => {
 
   describe('system.stop()', () => {
     it('A7: drains all mailboxes, and spawn rejects from then on', async () => {
-      const system = await ActorSystem.start();
+      const system = await ActorSystem.start({ shards: 0 });
       let received = 0;
       const script: Script = { notify: () => void (received += 1) };
       const actors = await Promise.all(
@@ -320,7 +320,7 @@ describe('ends of actors', () => {
     });
 
     it('A7: children, then parents, with their hooks; asks left over reject', async () => {
-      const system = await ActorSystem.start();
+      const system = await ActorSystem.start({ shards: 0 });
       const order: string[] = [];
       const stopped =
         (name: string) =>
@@ -344,7 +344,7 @@ describe('ends of actors', () => {
     });
 
     it('A7: at the latest after timeoutMs, whatever hangs; once for all calls', async () => {
-      const system = await ActorSystem.start();
+      const system = await ActorSystem.start({ shards: 0 });
       const hang = () => new Promise(() => {});
       const script = { started: hang, notify: hang, stopped: hang };
       for (let count = 0; count < 10; count++) await system.spawn(Scripted, { args: [script] });
@@ -355,7 +355,7 @@ describe('ends of actors', () => {
     });
 
     it('A7: may be called from a callback', async () => {
-      const system = await ActorSystem.start();
+      const system = await ActorSystem.start({ shards: 0 });
       const ended = deferred();
       const notify = () => {
         void system.stop().then(ended.resolve);
@@ -366,7 +366,7 @@ describe('ends of actors', () => {
     });
 
     it('A7: crashes and restarts while it drains do not hold it up', async () => {
-      const system = await ActorSystem.start();
+      const system = await ActorSystem.start({ shards: 0 });
       let calls = 0;
       const notify = () => {
         calls += 1;
@@ -380,7 +380,7 @@ describe('ends of actors', () => {
     });
 
     it('await using stops it', async () => {
-      const system = await ActorSystem.start();
+      const system = await ActorSystem.start({ shards: 0 });
       await system[Symbol.asyncDispose]();
       const error = await rejectionOf(system.spawn(Scripted));
       expect(error.code).to.equal('ERR_SYSTEM_STOPPED');

@@ -481,7 +481,7 @@ describe('actors', () => {
   });
 
   it('A1: a system that was stopped spawns no more', async () => {
-    const system = await ActorSystem.start();
+    const system = await ActorSystem.start({ shards: 0 });
     await system.stop();
     const error = await rejectionOf(system.spawn(Scripted, { args: [{}] }));
     expect(error.code).to.equal('ERR_SYSTEM_STOPPED');

@@ -69,7 +69,7 @@ describe('options of actors', () => {
     [{ name: '' }, 'ERR_INVALID_ARG_VALUE'],
     [{ name: 1 }, 'ERR_INVALID_ARG_TYPE'],
     [{ args: 'text' }, 'ERR_INVALID_ARG_TYPE'],
-    [{ shard: 1 }, 'ERR_OUT_OF_RANGE'],
+    [{ shard: 257 }, 'ERR_OUT_OF_RANGE'],
     [{ shard: 'any' }, 'ERR_INVALID_ARG_TYPE'],
     [{ mailbox: { overflow: 'drop' } }, 'ERR_INVALID_ARG_VALUE'],
     [{ mailbox: { serial: 1 } }, 'ERR_INVALID_ARG_TYPE'],

@@ -35,7 +35,10 @@ function failingDriver(isFailing: () => boolean): Driver {
 describe('a shard that exits', () => {
   it('A5, A7: reports the error, calls stopped(), rejects asks, and stop() returns', async () => {
     let failing = false;
-    const system = await ActorSystem.start({ loop: { driver: failingDriver(() => failing) } });
+    const system = await ActorSystem.start({
+      shards: 0,
+      loop: { driver: failingDriver(() => failing) },
+    });
     const exits: ShardExitEvent[] = [];
     const reasons: { kind: string }[] = [];
     system.on('shardExit', (event) => exits.push(event));

@@ -1,0 +1,288 @@
+/**
+ * Link: one shard as seen from another thread of its system. It sends, and it
+ * keeps what waits for an answer, so that all of it ends when the shard does.
+ *
+ *   down ──connect()──> calls pass ──up()──> messages pass
+ *    ^                                            │
+ *    └───────────────── down(error) ──────────────┘
+ *
+ * Asks and calls end with the shard that they were sent to. A stop or a watch
+ * is of an actor, which may live again when the shard does: it is sent again.
+ */
+import { closeControl } from '../channel/control.js';
+import { forgetMoved, movedWith, transfer } from '../channel/transfer.js';
+import { crossing, type MessageTarget, type SenderHandle } from '../loop/crossing.js';
+import { actorStopped, shardExited, shardIsDown } from './actor-errors.js';
+import { type ActorRef, enterSystem } from './actor-ref.js';
+import type { Place } from './cell-table.js';
+import { clonable } from './clonable.js';
+import { Mail, MailKind } from './mail.js';
+import type { Peers } from './peers.js';
+import { Places } from './places.js';
+import { RemoteMailbox } from './remote-mailbox.js';
+import type { StopReason } from './stop-reason.js';
+
+/** Where a shard can be reached. */
+export interface PeerAddress {
+  readonly shard: number;
+  readonly handle: SenderHandle;
+  readonly places: SharedArrayBuffer;
+}
+
+/** Who waits for an answer. */
+export interface Replied {
+  answer(value: unknown): void;
+  fail(error: unknown): void;
+}
+
+/** What is sent again to a shard that was started again. */
+interface Lasting {
+  readonly mail: Mail;
+  settle(reason: StopReason): void;
+}
+
+/** References below which looking for collected ones is not worth it. */
+const SWEEP_MIN = 64;
+
+export class Link {
+  readonly shard: number;
+  readonly peers: Peers;
+  #handle: SenderHandle | null = null;
+  #outlet: MessageTarget<Mail> | null = null;
+  #isUp = false;
+  /** With the system. */
+  #hasStopped = false;
+  #places: Places | null = null;
+  /** What the shard has died of; undefined as long as it has not. */
+  #error: unknown;
+  readonly #replied = new Map<number, Replied>();
+  readonly #lasting = new Map<number, Lasting>();
+  /** Watches that the shard has set on actors of this thread, by their numbers. */
+  readonly #watchers = new Map<number, () => void>();
+  /** Mailboxes for which somebody waits. */
+  readonly waiting = new Set<RemoteMailbox>();
+  /** References to actors of the shard, by slot: one object for each as long as it is used. */
+  readonly #refs = new Map<number, WeakRef<RemoteMailbox>>();
+  #sweepAt = SWEEP_MIN;
+
+  constructor(shard: number, peers: Peers) {
+    this.shard = shard;
+    this.peers = peers;
+  }
+
+  // --- State -------------------------------------------------------------
+
+  get isUp(): boolean {
+    return this.#isUp;
+  }
+
+  /** Of the shard that lives, or of the one that lived last. Only to be called after a connect. */
+  get places(): Places {
+    return this.#places as Places;
+  }
+
+  /** What the shard died of last. */
+  get error(): unknown {
+    return this.#error;
+  }
+
+  /** Why nothing can be sent to an actor there. */
+  get absence(): 'stopped' | 'shardExit' {
+    return this.#hasStopped ? 'stopped' : 'shardExit';
+  }
+
+  absenceError(ref: ActorRef): Error {
+    return this.#hasStopped ? actorStopped(ref) : shardExited(ref, this.#error);
+  }
+
+  wake(): void {
+    this.#outlet?.wake();
+  }
+
+  /** Calls reach the shard from now on. */
+  connect({ handle, places }: PeerAddress): void {
+    this.#handle = handle;
+    this.#outlet = crossing().connect<Mail>(handle);
+    this.#places = new Places(places);
+  }
+
+  /** Its actors are where they are expected. */
+  up(): void {
+    if (this.#outlet === null) return;
+    this.#isUp = true;
+    for (const { mail } of this.#lasting.values()) this.post(mail);
+  }
+
+  /** The shard has died. */
+  down(error: unknown): void {
+    if (this.#outlet === null) return;
+    this.#isUp = false;
+    this.#error = error;
+    this.#outlet = null;
+    // Nobody else is left to close it.
+    if (this.#handle !== null) closeControl(new Int32Array(this.#handle.control));
+    const replied = [...this.#replied.values()];
+    this.#replied.clear();
+    for (const each of replied) each.fail(shardIsDown(this.shard, error));
+    for (const mailbox of this.waiting) mailbox.giveUp();
+    for (const unwatch of this.#watchers.values()) unwatch();
+    this.#watchers.clear();
+  }
+
+  /** For good: the system stops, or the shard will not be started again. */
+  close(reason: StopReason, error: Error): void {
+    this.#isUp = false;
+    this.#hasStopped = reason.kind === 'system';
+    this.#outlet = null;
+    const replied = [...this.#replied.values()];
+    this.#replied.clear();
+    for (const each of replied) each.fail(error);
+    const lasting = [...this.#lasting.values()];
+    this.#lasting.clear();
+    for (const each of lasting) each.settle(reason);
+    for (const mailbox of this.waiting) mailbox.giveUp();
+    this.#watchers.clear();
+  }
+
+  // --- References --------------------------------------------------------
+
+  /** The reference to an actor there; always the same object. */
+  refTo(place: Place, name: string | null): ActorRef {
+    const { slot, generation } = place;
+    const known = this.#refs.get(slot)?.deref();
+    if (known?.generation === generation) return known.ref;
+    const mailbox = new RemoteMailbox(this, place, name);
+    this.#refs.set(slot, new WeakRef(mailbox));
+    if (this.#refs.size >= this.#sweepAt) this.#sweep();
+    return mailbox.ref;
+  }
+
+  #sweep(): void {
+    for (const [slot, ref] of this.#refs) if (ref.deref() === undefined) this.#refs.delete(slot);
+    this.#sweepAt = Math.max(SWEEP_MIN, this.#refs.size * 2);
+  }
+
+  // --- Sending -----------------------------------------------------------
+
+  /**
+   * False if the shard is down.
+   *
+   * @throws DataCloneError; MillraceError ERR_NOT_TRANSFERABLE
+   */
+  post(mail: Mail): boolean {
+    if (this.#outlet === null) return false;
+    const previous = enterSystem(this.peers.system);
+    try {
+      return this.#outlet.offer(mail);
+    } finally {
+      enterSystem(previous);
+    }
+  }
+
+  /** As {@link post}; what moves with the payload moves with the mail. */
+  postMessage(mail: Mail): boolean {
+    const moved = movedWith(mail.payload);
+    if (moved === undefined) return this.post(mail);
+    const wasTaken = this.post(transfer(mail, [...moved] as object[]));
+    if (wasTaken) forgetMoved(mail.payload);
+    return wasTaken;
+  }
+
+  /** For what the runtime says: a part that cannot be cloned must not keep it from being said. */
+  postAnyway(kind: MailKind, { slot, generation }: Place, id: number, payload: unknown): void {
+    const { shard: from } = this.peers;
+    try {
+      this.post(new Mail(kind, from, slot, generation, id, null, payload));
+    } catch {
+      this.post(new Mail(kind, from, slot, generation, id, null, clonable(payload)));
+    }
+  }
+
+  /** Calls a method of the shard. `answered` is called first, before anything else arrives. */
+  call<R>(method: string, args: readonly unknown[], answered?: (value: R) => void): Promise<R> {
+    return new Promise((resolve, reject) => {
+      const id = this.expect({
+        answer: (value) => {
+          answered?.(value as R);
+          resolve(value as R);
+        },
+        fail: reject,
+      });
+      try {
+        const mail = new Mail(MailKind.CALL, this.peers.shard, 0, 0, id, method, args);
+        if (this.post(mail)) return;
+        reject(shardIsDown(this.shard, this.#error));
+      } catch (error) {
+        reject(error);
+      }
+      this.#replied.delete(id);
+    });
+  }
+
+  /** As {@link call}, without an answer. */
+  note(method: string, args: readonly unknown[]): void {
+    this.post(new Mail(MailKind.NOTE, this.peers.shard, 0, 0, 0, method, args));
+  }
+
+  // --- Answers -----------------------------------------------------------
+
+  /** Returns the number under which the answer comes. */
+  expect(replied: Replied): number {
+    const id = this.peers.nextId();
+    this.#replied.set(id, replied);
+    return id;
+  }
+
+  forget(id: number): void {
+    this.#replied.delete(id);
+  }
+
+  answered({ kind, id, payload }: Mail): void {
+    const replied = this.#replied.get(id);
+    this.#replied.delete(id);
+    if (kind === MailKind.ANSWER) replied?.answer(payload);
+    else replied?.fail(payload);
+  }
+
+  // --- Stops and watches -------------------------------------------------
+
+  /** Calls `settle` once, when the actor has stopped. Returns the number of the wish. */
+  outlast(
+    kind: MailKind,
+    { slot, generation }: Place,
+    payload: unknown,
+    settle: (reason: StopReason) => void,
+  ): number {
+    const id = this.peers.nextId();
+    const mail = new Mail(kind, this.peers.shard, slot, generation, id, null, payload);
+    this.#lasting.set(id, { mail, settle });
+    if (this.#isUp) this.post(mail);
+    return id;
+  }
+
+  takeBack(id: number, { slot, generation }: Place): void {
+    if (!this.#lasting.delete(id) || !this.#isUp) return;
+    this.postAnyway(MailKind.UNWATCH, { slot, generation }, id, null);
+  }
+
+  stopped({ id, payload }: Mail): void {
+    const lasting = this.#lasting.get(id);
+    this.#lasting.delete(id);
+    lasting?.settle((payload as StopReason | null) ?? this.#unknownReason());
+  }
+
+  /** Of an actor that the shard knows nothing of: it has gone with the shard before, if one has. */
+  #unknownReason(): StopReason {
+    if (this.#error === undefined) return { kind: 'stopped' };
+    return { kind: 'shardExit', error: this.#error };
+  }
+
+  addWatcher(id: number, unwatch: () => void): void {
+    this.#watchers.set(id, unwatch);
+  }
+
+  removeWatcher(id: number): void {
+    this.#watchers.get(id)?.();
+    this.#watchers.delete(id);
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * Mail: what the shards of a system send each other. One class for all of it,
+ * so that it is one shape for the codec and for the engine.
+ *
+ *   to an actor   MESSAGE  ASK  STOP  WATCH  UNWATCH  ROOM  CHILD_CRASHED  CHILD_STOPPED
+ *   to a shard    ANSWER  FAILURE  STOPPED (by id)   CALL  NOTE (of its own methods)
+ *
+ * Only messages and asks take places in a mailbox; whatever the runtime has to
+ * say is exempt from the capacity.
+ */
+import { registerCarrier } from '../channel/codec/carriers.js';
+
+export const MailKind = {
+  MESSAGE: 1,
+  ASK: 2,
+  /** To an ask or a call, of which `id` is the number. */
+  ANSWER: 3,
+  FAILURE: 4,
+  /** Of which STOPPED is the answer, as to a watch. */
+  STOP: 5,
+  WATCH: 6,
+  UNWATCH: 7,
+  STOPPED: 8,
+  /** A place was given back unused; somebody may wait for it. */
+  ROOM: 9,
+  CHILD_CRASHED: 10,
+  CHILD_STOPPED: 11,
+  CALL: 12,
+  NOTE: 13,
+} as const;
+export type MailKind = (typeof MailKind)[keyof typeof MailKind];
+
+/** Its number among what crosses threads as itself; senders and references have others. */
+const MAIL_CARRIER = 2;
+
+export class Mail {
+  readonly kind: MailKind;
+  /** The shard that sent it. */
+  readonly from: number;
+  readonly slot: number;
+  readonly generation: number;
+  readonly id: number;
+  readonly method: string | null;
+  readonly payload: unknown;
+
+  constructor(
+    kind: MailKind,
+    from: number,
+    slot: number,
+    generation: number,
+    id: number,
+    method: string | null,
+    payload: unknown,
+  ) {
+    this.kind = kind;
+    this.from = from;
+    this.slot = slot;
+    this.generation = generation;
+    this.id = id;
+    this.method = method;
+    this.payload = payload;
+  }
+}
+
+registerCarrier<Mail>({
+  id: MAIL_CARRIER,
+  type: Mail,
+  fields: ['kind', 'from', 'slot', 'generation', 'id', 'method', 'payload'],
+  create: (kind, from, slot, generation, id, method, payload) =>
+    new Mail(
+      kind as MailKind,
+      from as number,
+      slot as number,
+      generation as number,
+      id as number,
+      method as string | null,
+      payload,
+    ),
+});

@@ -1,0 +1,205 @@
+/**
+ * Places: the mailboxes of a shard as other threads see them, in memory that
+ * all threads of the system share.
+ *
+ *   header  ACTORS       that live in the shard
+ *           GENERATION   the latest that it has drawn
+ *           LISTENED     of home only: events that somebody listens for, a bit each
+ *           SLOTS        slots that were ever open
+ *   slot    GENERATION   of the actor there; 0: it takes nothing
+ *           COUNT        messages that wait, or are on their way
+ *           LIMIT        of the count; negative where the mailbox drops what is too much
+ *           WAITING      1: somebody waits until this changes
+ *
+ * An actor whose reference never leaves its thread is not in here, and pays
+ * nothing for others. Once it is, its count is here for the senders of all
+ * threads. The memory is reserved at once and taken page by page as it is used.
+ */
+import { waitAsync } from '../channel/wait-async.js';
+import { DROPPED_IN_FLIGHT_MAX, PLACES_MAX } from '../limits.js';
+import type { MailboxPolicy } from './options.js';
+
+const Header = { ACTORS: 0, GENERATION: 1, LISTENED: 2, SLOTS: 3 } as const;
+const HEADER_WORDS = 16;
+
+const Word = { GENERATION: 0, COUNT: 1, LIMIT: 2, WAITING: 3 } as const;
+const SLOT_WORDS = 4;
+
+export const PLACES_BYTES = (HEADER_WORDS + PLACES_MAX * SLOT_WORDS) * 4;
+
+/** What became of the wish for a place. */
+export const Taken = { DONE: 0, FULL: 1, GONE: 2 } as const;
+export type Taken = (typeof Taken)[keyof typeof Taken];
+
+export class Places {
+  readonly buffer: SharedArrayBuffer;
+  readonly #words: Int32Array<SharedArrayBuffer>;
+
+  constructor(buffer = new SharedArrayBuffer(PLACES_BYTES)) {
+    this.buffer = buffer;
+    this.#words = new Int32Array(buffer);
+  }
+
+  // --- Of the whole shard ------------------------------------------------
+
+  get actors(): number {
+    return Atomics.load(this.#words, Header.ACTORS);
+  }
+
+  set actors(count: number) {
+    Atomics.store(this.#words, Header.ACTORS, count);
+  }
+
+  get generation(): number {
+    return Atomics.load(this.#words, Header.GENERATION) >>> 0;
+  }
+
+  set generation(generation: number) {
+    Atomics.store(this.#words, Header.GENERATION, generation | 0);
+  }
+
+  get listened(): number {
+    return Atomics.load(this.#words, Header.LISTENED);
+  }
+
+  set listened(events: number) {
+    Atomics.store(this.#words, Header.LISTENED, events);
+  }
+
+  /**
+   * The shard is dead: nothing is taken any more. Calls with the slot and the
+   * generation of each mailbox and the messages that are lost with it.
+   */
+  closeAll(lost: (slot: number, generation: number, count: number) => void): void {
+    const slots = Atomics.load(this.#words, Header.SLOTS);
+    for (let slot = 0; slot < slots; slot++) {
+      const at = wordOf(slot);
+      const generation = Atomics.exchange(this.#words, at + Word.GENERATION, 0);
+      const count = Atomics.load(this.#words, at + Word.COUNT);
+      if (generation !== 0 || count !== 0) lost(slot, generation >>> 0, Math.max(0, count));
+    }
+  }
+
+  // --- By the shard itself -----------------------------------------------
+
+  /** Others may send to this slot from now on. False if there are no words for it. */
+  open(slot: number, generation: number, policy: MailboxPolicy, waiting: number): boolean {
+    if (slot >= PLACES_MAX) return false;
+    const words = this.#words;
+    const at = wordOf(slot);
+    // The count of the slot's last actor goes back to 0 by itself, perhaps a
+    // little later, since every place that was taken is given back.
+    Atomics.add(words, at + Word.COUNT, waiting);
+    words[at + Word.LIMIT] = limitOf(policy);
+    if (slot >= Atomics.load(words, Header.SLOTS)) Atomics.store(words, Header.SLOTS, slot + 1);
+    // Last: whoever sees it sees the others.
+    Atomics.store(words, at + Word.GENERATION, generation | 0);
+    return true;
+  }
+
+  /** Nobody takes a place from now on; those who wait for one learn it. */
+  close(slot: number): void {
+    const at = wordOf(slot);
+    Atomics.store(this.#words, at + Word.GENERATION, 0);
+    this.#announce(at);
+  }
+
+  /** Whether the limit allows one more; takes its place then. */
+  takeOwn(slot: number): boolean {
+    return this.#take(wordOf(slot));
+  }
+
+  /** A place whatever the limit says. */
+  add(slot: number): void {
+    Atomics.add(this.#words, wordOf(slot) + Word.COUNT, 1);
+  }
+
+  count(slot: number): number {
+    return Atomics.load(this.#words, wordOf(slot) + Word.COUNT);
+  }
+
+  // --- By others ---------------------------------------------------------
+
+  take(slot: number, generation: number): Taken {
+    if (slot >= PLACES_MAX) return Taken.DONE;
+    const words = this.#words;
+    const at = wordOf(slot);
+    if (Atomics.load(words, at + Word.GENERATION) !== (generation | 0)) return Taken.GONE;
+    if (!this.#take(at)) return Taken.FULL;
+    // Once more: between the two the actor may have stopped, and its shard may
+    // have looked at the count before this place was in it.
+    if (Atomics.load(words, at + Word.GENERATION) === (generation | 0)) return Taken.DONE;
+    this.release(slot);
+    return Taken.GONE;
+  }
+
+  isOpen(slot: number, generation: number): boolean {
+    if (slot >= PLACES_MAX) return true;
+    return Atomics.load(this.#words, wordOf(slot) + Word.GENERATION) === (generation | 0);
+  }
+
+  /** Whether the mailbox drops messages instead of refusing them. */
+  drops(slot: number): boolean {
+    return this.#words[wordOf(slot) + Word.LIMIT] < 0;
+  }
+
+  capacity(slot: number): number {
+    const limit = this.#words[wordOf(slot) + Word.LIMIT];
+    return limit < 0 ? -limit - DROPPED_IN_FLIGHT_MAX : limit;
+  }
+
+  /** Of a message that was delivered, or not sent after all. */
+  release(slot: number): void {
+    if (slot >= PLACES_MAX) return;
+    const at = wordOf(slot);
+    Atomics.sub(this.#words, at + Word.COUNT, 1);
+    // Pairs with expectRoom(): either the place is seen there, or the wish here.
+    if (Atomics.load(this.#words, at + Word.WAITING) !== 0) this.#announce(at);
+  }
+
+  /** To be called before another try, which is followed by {@link room}. */
+  expectRoom(slot: number): void {
+    Atomics.store(this.#words, wordOf(slot) + Word.WAITING, 1);
+  }
+
+  /** Resolves when another try may succeed. */
+  async room(slot: number): Promise<void> {
+    await waitAsync(this.#words, wordOf(slot) + Word.WAITING, 1);
+  }
+
+  /** Whoever waits for this slot tries again. */
+  stir(slot: number): void {
+    this.#announce(wordOf(slot));
+  }
+
+  #announce(at: number): void {
+    Atomics.store(this.#words, at + Word.WAITING, 0);
+    Atomics.notify(this.#words, at + Word.WAITING);
+  }
+
+  #take(at: number): boolean {
+    const words = this.#words;
+    const limit = Math.abs(words[at + Word.LIMIT]);
+    // A guess for the exchange, which tells what it really is.
+    let count = words[at + Word.COUNT];
+    if (count >= limit) count = Atomics.load(words, at + Word.COUNT);
+    while (count < limit) {
+      const seen = Atomics.compareExchange(words, at + Word.COUNT, count, count + 1);
+      if (seen === count) return true;
+      count = seen;
+    }
+    return false;
+  }
+}
+
+function wordOf(slot: number): number {
+  return HEADER_WORDS + slot * SLOT_WORDS;
+}
+
+/**
+ * A mailbox that drops is bounded by its shard, which alone knows the oldest
+ * message; what may be on its way to it is bounded here.
+ */
+function limitOf({ capacity, overflow }: MailboxPolicy): number {
+  return overflow === 'refuse' ? capacity : -(capacity + DROPPED_IN_FLIGHT_MAX);
+}

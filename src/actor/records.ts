@@ -1,0 +1,97 @@
+/**
+ * Records: what home knows of the actors that it has placed in threads, so that
+ * they can live again when their shard dies. Those that a shard spawned of a
+ * class are not among them: a class cannot leave its thread.
+ */
+import type { ActorRef } from './actor-ref.js';
+import type { Restored } from './home-api.js';
+import type { ResolvedSpawnOptions } from './options.js';
+import type { ParentAddress } from './parent.js';
+import { Supervisor } from './supervision.js';
+
+interface ActorRecord {
+  readonly actor: ActorRef;
+  readonly href: string;
+  readonly options: ResolvedSpawnOptions;
+  readonly parent: ParentAddress | null;
+  /** Counts the deaths of the shard only; crashes are counted there. */
+  supervisor: Supervisor | null;
+}
+
+/** What becomes of the actors of a shard that has died. */
+export interface Fates {
+  readonly restored: Restored[];
+  readonly lost: LostActor[];
+}
+
+export interface LostActor {
+  readonly actor: ActorRef;
+  readonly parent: ParentAddress | null;
+  readonly escalates: boolean;
+}
+
+export class Records {
+  /** By shard, then by the actor's reference. */
+  readonly #shards: Map<ActorRef, ActorRecord>[];
+
+  constructor(shards: number) {
+    this.#shards = Array.from({ length: shards }, () => new Map());
+  }
+
+  add(
+    actor: ActorRef,
+    href: string,
+    options: ResolvedSpawnOptions,
+    parent: ParentAddress | null,
+  ): void {
+    this.#shards[actor.shard].set(actor, { actor, href, options, parent, supervisor: null });
+  }
+
+  delete(actor: ActorRef): void {
+    this.#shards[actor.shard]?.delete(actor);
+  }
+
+  /** Decides over all of a shard. The lost are forgotten. */
+  decide(shard: number, nowMs: number): Fates {
+    const restored: Restored[] = [];
+    const lost: LostActor[] = [];
+    for (const record of this.#shards[shard].values()) {
+      const fate = decide(record, shard, nowMs);
+      if (fate !== null) {
+        restored.push(fate);
+        continue;
+      }
+      const { actor, parent, options } = record;
+      const escalates = options.supervision.onCrash === 'escalate';
+      lost.push({ actor, parent, escalates });
+      this.delete(actor);
+    }
+    return { restored, lost };
+  }
+
+  /** The shard will not be started any more. */
+  loseAll(shard: number): LostActor[] {
+    const records = [...this.#shards[shard].values()];
+    this.#shards[shard].clear();
+    return records.map(({ actor, parent }) => ({ actor, parent, escalates: false }));
+  }
+}
+
+/** Null: it stays dead. */
+function decide(record: ActorRecord, shard: number, nowMs: number): Restored | null {
+  const { actor, href, options, parent } = record;
+  // A child belongs to the instance that spawned it, which has died as well.
+  if (parent !== null && parent[0].shard === shard) return null;
+  const { supervision } = options;
+  // Nothing is left that could resume.
+  const policy =
+    supervision.onCrash === 'resume'
+      ? { ...supervision, onCrash: 'restart' as const }
+      : supervision;
+  record.supervisor ??= new Supervisor(policy);
+  const decision = record.supervisor.decide(nowMs);
+  if (decision.action !== 'restart') return null;
+  const { slot, generation } = actor.place();
+  const { attempt, delayMs } = decision;
+  return { slot, generation, href, options, parent, attempt, delayMs };
+}

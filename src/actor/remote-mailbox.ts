@@ -1,0 +1,199 @@
+/** The mailbox of an actor of another thread, as a reference uses it. */
+import { RECEIVER_CHECK_MS } from '../limits.js';
+import { Waiters } from '../loop/waiters.js';
+import { actorStopped, mailboxFull, notTransferable } from './actor-errors.js';
+import { ActorRef } from './actor-ref.js';
+import { RemoteAsk } from './asks.js';
+import type { Place } from './cell-table.js';
+import type { Link } from './link.js';
+import { Mail, MailKind } from './mail.js';
+import type { Mailbox, Question } from './mailbox.js';
+import { Taken } from './places.js';
+import type { RefusalReason } from './reports.js';
+import type { StopReason } from './stop-reason.js';
+
+export class RemoteMailbox implements Mailbox, Place {
+  readonly #link: Link;
+  readonly slot: number;
+  readonly generation: number;
+  readonly ref: ActorRef;
+  #waiters: Waiters<unknown> | null = null;
+  #isWatching = false;
+
+  constructor(link: Link, { slot, generation }: Place, name: string | null) {
+    this.#link = link;
+    this.slot = slot;
+    this.generation = generation;
+    const { system } = link.peers;
+    this.ref = new ActorRef(this, { system, shard: link.shard, serial: generation, name });
+  }
+
+  /** An actor whose shard is down may live again. */
+  get closed(): boolean {
+    return this.#link.isUp && !this.#link.places.isOpen(this.slot, this.generation);
+  }
+
+  offer(message: unknown): boolean {
+    const waits = this.#waiters !== null && this.#waiters.size > 0;
+    const reason = waits ? 'full' : this.#send(message);
+    return reason === null || this.#refuse(reason, message);
+  }
+
+  async offerAsync(message: unknown, signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    this.#waiters ??= new Waiters();
+    if (this.#waiters.size === 0) {
+      const reason = this.#send(message);
+      if (reason === null) return;
+      if (reason === 'dropNewest') {
+        this.#refuse(reason, message);
+        return;
+      }
+      if (reason !== 'full') throw this.#errorFor(reason);
+    }
+    const admission = this.#waiters.wait(message, signal, () => this.#stir());
+    if (!this.#isWatching) void this.#watchRoom();
+    await admission;
+  }
+
+  async ask(question: Question): Promise<unknown> {
+    const { method, message, signal } = question;
+    signal?.throwIfAborted();
+    const link = this.#link;
+    const taken = this.#takePlace();
+    if (taken !== null) {
+      this.#refuse(taken, message);
+      throw this.#errorFor(taken);
+    }
+    const ask = new RemoteAsk(question, link);
+    try {
+      const mail = this.#mail(MailKind.ASK, ask.id, method, message);
+      if (!link.postMessage(mail)) this.#unsent(ask);
+    } catch (error) {
+      this.#giveBack();
+      ask.fail(error);
+    }
+    return ask.promise;
+  }
+
+  wake(): void {
+    this.#link.wake();
+  }
+
+  transfer(): never {
+    throw notTransferable(this.ref);
+  }
+
+  place(): Place {
+    return this;
+  }
+
+  stop(reason: StopReason, timeoutMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#link.outlast(MailKind.STOP, this, { reason, timeoutMs }, () => resolve());
+    });
+  }
+
+  watch(stopped: (reason: StopReason) => unknown): () => void {
+    const { peers } = this.#link;
+    const settle = (reason: StopReason) => peers.inform(stopped, reason);
+    const id = this.#link.outlast(MailKind.WATCH, this, null, settle);
+    return () => this.#link.takeBack(id, this);
+  }
+
+  /** The shard is down: those who wait for room learn it. */
+  giveUp(): void {
+    this.#waiters?.rejectAll(() => this.#link.absenceError(this.ref));
+    this.#stir();
+  }
+
+  // --- Inside ------------------------------------------------------------
+
+  /** Null: it was taken. */
+  #send(message: unknown): RefusalReason | null {
+    const taken = this.#takePlace();
+    if (taken !== null) return taken;
+    try {
+      const mail = this.#mail(MailKind.MESSAGE, 0, null, message);
+      if (this.#link.postMessage(mail)) return null;
+    } catch (error) {
+      this.#giveBack();
+      throw error;
+    }
+    this.#link.places.release(this.slot);
+    return this.#link.absence;
+  }
+
+  #mail(kind: MailKind, id: number, method: string | null, payload: unknown): Mail {
+    const { shard } = this.#link.peers;
+    return new Mail(kind, shard, this.slot, this.generation, id, method, payload);
+  }
+
+  #takePlace(): RefusalReason | null {
+    const { isUp, places, absence } = this.#link;
+    if (!isUp) return absence;
+    const taken = places.take(this.slot, this.generation);
+    if (taken === Taken.DONE) return null;
+    if (taken === Taken.GONE) return 'stopped';
+    return places.drops(this.slot) ? 'dropNewest' : 'full';
+  }
+
+  /** The message could not be sent; somebody in the shard may wait for its place. */
+  #giveBack(): void {
+    this.#link.places.release(this.slot);
+    this.#link.postAnyway(MailKind.ROOM, this, 0, null);
+  }
+
+  #unsent(ask: RemoteAsk): void {
+    this.#link.places.release(this.slot);
+    ask.fail(this.#link.absenceError(this.ref));
+  }
+
+  #refuse(reason: RefusalReason, message: unknown): boolean {
+    this.#link.peers.refuse(this.ref, reason, message);
+    return reason === 'dropNewest';
+  }
+
+  #errorFor(reason: RefusalReason): Error {
+    if (reason === 'stopped') return actorStopped(this.ref);
+    if (reason === 'shardExit') return this.#link.absenceError(this.ref);
+    return mailboxFull(this.ref, this.#link.places.capacity(this.slot));
+  }
+
+  /** Serves those who wait, as long as there are any. */
+  async #watchRoom(): Promise<void> {
+    const link = this.#link;
+    const waiters = this.#waiters as Waiters<unknown>;
+    // A wait for shared memory alone does not keep the thread alive.
+    const keepAlive = setInterval(() => {}, RECEIVER_CHECK_MS);
+    this.#isWatching = true;
+    link.waiting.add(this);
+    while (waiters.size > 0 && link.isUp) {
+      const { places } = link;
+      places.expectRoom(this.slot);
+      this.#admit(waiters);
+      if (waiters.size > 0) await places.room(this.slot);
+    }
+    waiters.rejectAll(() => link.absenceError(this.ref));
+    link.waiting.delete(this);
+    this.#isWatching = false;
+    clearInterval(keepAlive);
+  }
+
+  #admit(waiters: Waiters<unknown>): void {
+    while (waiters.size > 0) {
+      try {
+        const reason = this.#send(waiters.next);
+        if (reason === 'full') return;
+        if (reason === null) waiters.admit();
+        else waiters.reject(this.#errorFor(reason));
+      } catch (error) {
+        waiters.reject(error);
+      }
+    }
+  }
+
+  #stir(): void {
+    this.#link.places.stir(this.slot);
+  }
+}

@@ -1,0 +1,285 @@
+/**
+ * The threads of a system, as home sees them: their start, their deaths, and
+ * the start of the next one in the place of one that died (rule A6).
+ *
+ *   start ──> connect ──> up ──────────────> down ──> next ──> connect ──> restore ──> up
+ *             all know its address           others refuse     back-off    its actors are back
+ */
+import {
+  DEFAULT_STOP_TIMEOUT_MS,
+  DRAIN_GRACE_MS,
+  SHARD_BACKOFF_MAX_MS,
+  SHARD_BACKOFF_MS,
+  SHARD_CALM_MS,
+  SHARD_RESTARTS_MAX,
+  SHARD_STOP_MS,
+} from '../limits.js';
+import { MillraceError } from '../errors.js';
+import { type ThreadExit, WorkerThread } from '../thread/worker-thread.js';
+import type { ShardControl } from './home-api.js';
+import type { PeerAddress } from './link.js';
+import type { ShardMetrics } from './metrics.js';
+import type { ResolvedSystemOptions } from './options.js';
+import type { Peers } from './peers.js';
+import { Places } from './places.js';
+import type { ShardThreadData } from './shard-thread.js';
+import { Supervisor } from './supervision.js';
+
+const ENTRY = new URL('../../workers/shard.js', import.meta.url);
+const MODULE = new URL('./shard-thread.js', import.meta.url);
+
+/** How many deaths a shard survives is counted in a row, not in a window. */
+const RESTARTS = {
+  onCrash: 'restart',
+  maxRestarts: Infinity,
+  withinMs: SHARD_CALM_MS,
+  backoffMs: SHARD_BACKOFF_MS,
+  backoffMaxMs: SHARD_BACKOFF_MAX_MS,
+} as const;
+
+export interface ShardDeath {
+  readonly exit: ThreadExit;
+  /** What those are told who asked it something. */
+  readonly cause: unknown;
+  /** Those of its mailboxes. */
+  readonly places: Places;
+}
+
+export interface ShardThreadsHost {
+  /** A thread has ended that should not have. */
+  died(shard: number, death: ShardDeath): void;
+  /** Its successor is up, and reachable from here alone. Resolves when its actors are in place. */
+  restore(shard: number): Promise<void>;
+  /** All threads can reach it. */
+  revive(shard: number): void;
+  /** There will be no other. */
+  givenUp(shard: number, error: unknown): void;
+}
+
+interface Place {
+  readonly shard: number;
+  readonly supervisor: Supervisor;
+  thread: WorkerThread<ShardControl> | null;
+  address: PeerAddress | null;
+  /** Whether its actors are in place. */
+  isUp: boolean;
+  incarnation: number;
+  generation: number;
+  /** The end of all that goes on about it. */
+  life: Promise<void>;
+}
+
+export class ShardThreads {
+  readonly #system: string;
+  readonly #options: ResolvedSystemOptions;
+  readonly #peers: Peers;
+  readonly #host: ShardThreadsHost;
+  readonly #shards: Place[];
+  readonly #stopping = new AbortController();
+  #isEnding = false;
+  /** Shards are taken up one after the other, so that each sees the others whole. */
+  #takingUp: Promise<void> = Promise.resolve();
+
+  constructor(options: ResolvedSystemOptions, peers: Peers, host: ShardThreadsHost) {
+    this.#system = peers.system;
+    this.#options = options;
+    this.#peers = peers;
+    this.#host = host;
+    this.#shards = Array.from({ length: options.shards }, (_, shard) => ({
+      shard,
+      supervisor: new Supervisor(RESTARTS),
+      thread: null,
+      address: null,
+      isUp: false,
+      incarnation: 0,
+      generation: 0,
+      life: Promise.resolve(),
+    }));
+  }
+
+  /** Starts all; if one cannot be started, none is left. */
+  async start(): Promise<void> {
+    const starts = await Promise.allSettled(this.#shards.map((each) => this.#start(each)));
+    const failed = starts.find(({ status }) => status === 'rejected');
+    if (failed !== undefined) {
+      await this.stop();
+      throw (failed as PromiseRejectedResult).reason;
+    }
+    for (const each of this.#shards) each.isUp = true;
+    await Promise.all(this.#shards.map((each) => this.#introduce(each)));
+    const numbers = [...this.#shards.keys()];
+    await this.#tellAll((control) => control.up([...numbers, this.#peers.shard]));
+    for (const { shard } of this.#shards) this.#peers.up(shard);
+    for (const each of this.#shards) each.life = this.#watch(each);
+  }
+
+  /** The messages on their way have been delivered, or the time is over. */
+  async drain(timeoutMs: number): Promise<void> {
+    this.#stopping.abort();
+    // A shard that does not answer, because a callback does not return, is ended all the same.
+    await this.#tellAll((control) => control.drain(timeoutMs), timeoutMs + DRAIN_GRACE_MS);
+  }
+
+  /** Ends all threads. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    this.#isEnding = true;
+    await Promise.all(this.#shards.map((each) => endThread(each)));
+  }
+
+  async metrics(): Promise<ShardMetrics[]> {
+    const found: ShardMetrics[] = [];
+    await this.#tellAll(async (control) => {
+      found.push(await control.metrics());
+    });
+    return found.toSorted((left, right) => left.shard - right.shard);
+  }
+
+  /** Tells all shards that this one will not come again. */
+  giveUp(shard: number, error: unknown): void {
+    void this.#tellAll((control) => control.giveUp(shard, error));
+  }
+
+  // --- One shard ---------------------------------------------------------
+
+  async #start(each: Place): Promise<void> {
+    const { shard, incarnation, generation } = each;
+    const { name, shards, slowHandlerMs, loop, resourceLimits } = this.#options;
+    const places = new Places();
+    const data: ShardThreadData = {
+      system: this.#system,
+      name,
+      shard,
+      shards,
+      incarnation,
+      generation,
+      places: places.buffer,
+      options: { loop, slowHandlerMs },
+    };
+    const thread = await WorkerThread.start<ShardControl>(
+      ENTRY,
+      { module: MODULE.href, data },
+      {
+        name: `${name}-${shard}`,
+        ...(resourceLimits !== undefined && { resourceLimits }),
+        signal: this.#stopping.signal,
+      },
+    );
+    each.thread = thread;
+    each.address = await thread.remote.address();
+    this.#peers.connect(each.address);
+  }
+
+  /** Tells a shard where all others are. */
+  async #introduce({ thread }: Place): Promise<void> {
+    const known = this.#shards.filter(({ isUp }) => isUp).map(({ address }) => address!);
+    await thread?.remote.connect([...known, this.#peers.address]);
+  }
+
+  async #watch(each: Place): Promise<void> {
+    for (;;) {
+      const exit = await each.thread!.exited;
+      if (this.#isEnding) return;
+      await this.#mourn(each, exit);
+      if (this.#isStopping || !(await this.#startNext(each, exit.error))) return;
+    }
+  }
+
+  async #mourn(each: Place, exit: ThreadExit): Promise<void> {
+    const { shard } = each;
+    const places = new Places(each.address!.places);
+    each.thread = null;
+    each.address = null;
+    each.isUp = false;
+    each.generation = places.generation;
+    const cause = causeOf(shard, exit);
+    this.#host.died(shard, { exit, cause, places });
+    await this.#tellAll((control) => control.down(shard, cause));
+  }
+
+  /** False if there is none, for good. */
+  async #startNext(each: Place, cause: unknown): Promise<boolean> {
+    let error = cause;
+    for (;;) {
+      const decision = each.supervisor.decide(performance.now());
+      if (decision.action !== 'restart' || decision.attempt > SHARD_RESTARTS_MAX) {
+        this.#host.givenUp(each.shard, error);
+        return false;
+      }
+      await this.#pause(decision.delayMs);
+      if (this.#isStopping) return false;
+      each.incarnation += 1;
+      try {
+        await this.#start(each);
+        const takenUp = this.#takingUp.then(() => this.#takeUp(each));
+        this.#takingUp = takenUp.catch(() => {});
+        await takenUp;
+        return true;
+      } catch (failure) {
+        error = failure;
+        if (this.#isStopping) return false;
+        // It came up, and died before all knew of it.
+        if (each.thread !== null) await this.#mourn(each, await this.#ended(each));
+      }
+    }
+  }
+
+  async #ended({ thread }: Place): Promise<ThreadExit> {
+    void thread!.stop({ timeoutMs: DEFAULT_STOP_TIMEOUT_MS });
+    return thread!.exited;
+  }
+
+  async #takeUp(each: Place): Promise<void> {
+    const { shard, thread, address } = each;
+    await this.#introduce(each);
+    const present = this.#shards.filter(({ isUp }) => isUp);
+    await thread!.remote.up([...present.map((other) => other.shard), this.#peers.shard]);
+    await this.#host.restore(shard);
+    each.isUp = true;
+    await this.#tellAll(async (control) => {
+      await control.connect([address!]);
+      await control.up([shard]);
+    });
+    this.#peers.up(shard);
+    this.#host.revive(shard);
+  }
+
+  #pause(delayMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const { signal } = this.#stopping;
+      const end = () => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', end);
+        resolve();
+      };
+      const timer = setTimeout(end, delayMs);
+      signal.addEventListener('abort', end);
+    });
+  }
+
+  get #isStopping(): boolean {
+    return this.#stopping.signal.aborted;
+  }
+
+  /** Each shard that lives. One that dies meanwhile is told of by its own end. */
+  async #tellAll(
+    tell: (control: WorkerThread<ShardControl>['remote']) => Promise<void>,
+    limitMs?: number,
+  ): Promise<void> {
+    const threads = this.#shards.map(({ thread }) => thread).filter((thread) => thread !== null);
+    const told = threads.map((thread) =>
+      tell(limitMs === undefined ? thread.remote : thread.within(limitMs)),
+    );
+    await Promise.allSettled(told);
+  }
+}
+
+function causeOf(shard: number, { code, error }: ThreadExit): unknown {
+  if (error !== null) return error;
+  return new MillraceError('ERR_THREAD_EXITED', `shard ${shard} ended with code ${code}`);
+}
+
+async function endThread({ thread, life }: Place): Promise<void> {
+  await thread?.stop({ timeoutMs: SHARD_STOP_MS });
+  await life;
+}
