@@ -57,6 +57,11 @@ export class CellTable {
     return cell?.generation === generation ? cell : null;
   }
 
+  /** Whoever is in the slot. */
+  at(slot: number): Cell | null {
+    return this.#cells[slot] ?? null;
+  }
+
   remove({ slot }: Place): void {
     this.#cells[slot] = null;
     this.#freeSlots.push(slot);

@@ -41,6 +41,9 @@ interface Lasting {
   settle(reason: StopReason): void;
 }
 
+/** In place of mail that nobody will read. */
+const NO_MAIL = new Mail(MailKind.STOP, 0, 0, 0, 0, null, null);
+
 /** References below which looking for collected ones is not worth it. */
 const SWEEP_MIN = 64;
 
@@ -50,8 +53,8 @@ export class Link {
   #handle: SenderHandle | null = null;
   #outlet: MessageTarget<Mail> | null = null;
   #isUp = false;
-  /** With the system. */
-  #hasStopped = false;
+  /** Why there will be no actor there again. */
+  #closeReason: StopReason | null = null;
   #places: Places | null = null;
   /** What the shard has died of; undefined as long as it has not. */
   #error: unknown;
@@ -59,6 +62,11 @@ export class Link {
   readonly #lasting = new Map<number, Lasting>();
   /** Watches that the shard has set on actors of this thread, by their numbers. */
   readonly #watchers = new Map<number, () => void>();
+  /** What was sent to this incarnation of the shard. */
+  posted = 0;
+  /** The incarnation that was heard last, and what came from it. */
+  #heardFrom = -1;
+  #heard = 0;
   /** Mailboxes for which somebody waits. */
   readonly waiting = new Set<RemoteMailbox>();
   /** References to actors of the shard, by slot: one object for each as long as it is used. */
@@ -88,11 +96,11 @@ export class Link {
 
   /** Why nothing can be sent to an actor there. */
   get absence(): 'stopped' | 'shardExit' {
-    return this.#hasStopped ? 'stopped' : 'shardExit';
+    return this.#closeReason?.kind === 'system' ? 'stopped' : 'shardExit';
   }
 
   absenceError(ref: ActorRef): Error {
-    return this.#hasStopped ? actorStopped(ref) : shardExited(ref, this.#error);
+    return this.absence === 'stopped' ? actorStopped(ref) : shardExited(ref, this.#error);
   }
 
   wake(): void {
@@ -101,14 +109,29 @@ export class Link {
 
   /** Calls reach the shard from now on. */
   connect({ handle, places }: PeerAddress): void {
+    // It may be told more than once.
+    if (handle.loop === this.#handle?.loop) return;
     this.#handle = handle;
     this.#outlet = crossing().connect<Mail>(handle);
     this.#places = new Places(places);
+    this.posted = 0;
+  }
+
+  hear(from: number): void {
+    if (from !== this.#heardFrom) {
+      this.#heardFrom = from;
+      this.#heard = 0;
+    }
+    this.#heard = (this.#heard + 1) | 0;
+  }
+
+  get heard(): number {
+    return this.#heard;
   }
 
   /** Its actors are where they are expected. */
   up(): void {
-    if (this.#outlet === null) return;
+    if (this.#outlet === null || this.#isUp) return;
     this.#isUp = true;
     for (const { mail } of this.#lasting.values()) this.post(mail);
   }
@@ -132,7 +155,7 @@ export class Link {
   /** For good: the system stops, or the shard will not be started again. */
   close(reason: StopReason, error: Error): void {
     this.#isUp = false;
-    this.#hasStopped = reason.kind === 'system';
+    this.#closeReason = reason;
     this.#outlet = null;
     const replied = [...this.#replied.values()];
     this.#replied.clear();
@@ -173,7 +196,10 @@ export class Link {
     if (this.#outlet === null) return false;
     const previous = enterSystem(this.peers.system);
     try {
-      return this.#outlet.offer(mail);
+      const wasTaken = this.#outlet.offer(mail);
+      // Modulo 2^32, as in the words of the places.
+      if (wasTaken) this.posted = (this.posted + 1) | 0;
+      return wasTaken;
     } finally {
       enterSystem(previous);
     }
@@ -190,11 +216,14 @@ export class Link {
 
   /** For what the runtime says: a part that cannot be cloned must not keep it from being said. */
   postAnyway(kind: MailKind, { slot, generation }: Place, id: number, payload: unknown): void {
-    const { shard: from } = this.peers;
-    try {
-      this.post(new Mail(kind, from, slot, generation, id, null, payload));
-    } catch {
-      this.post(new Mail(kind, from, slot, generation, id, null, clonable(payload)));
+    const { from } = this.peers;
+    for (const each of [() => payload, () => clonable(payload)]) {
+      try {
+        this.post(new Mail(kind, from, slot, generation, id, null, each()));
+        return;
+      } catch {
+        // Nor may it throw, whatever the payload is.
+      }
     }
   }
 
@@ -209,7 +238,7 @@ export class Link {
         fail: reject,
       });
       try {
-        const mail = new Mail(MailKind.CALL, this.peers.shard, 0, 0, id, method, args);
+        const mail = new Mail(MailKind.CALL, this.peers.from, 0, 0, id, method, args);
         if (this.post(mail)) return;
         reject(shardIsDown(this.shard, this.#error));
       } catch (error) {
@@ -221,7 +250,7 @@ export class Link {
 
   /** As {@link call}, without an answer. */
   note(method: string, args: readonly unknown[]): void {
-    this.post(new Mail(MailKind.NOTE, this.peers.shard, 0, 0, 0, method, args));
+    this.post(new Mail(MailKind.NOTE, this.peers.from, 0, 0, 0, method, args));
   }
 
   // --- Answers -----------------------------------------------------------
@@ -254,7 +283,14 @@ export class Link {
     settle: (reason: StopReason) => void,
   ): number {
     const id = this.peers.nextId();
-    const mail = new Mail(kind, this.peers.shard, slot, generation, id, null, payload);
+    const closeReason = this.#closeReason;
+    if (closeReason !== null) {
+      // Not before the caller has what takes the wish back.
+      this.#lasting.set(id, { mail: NO_MAIL, settle });
+      queueMicrotask(() => this.#settle(id, closeReason));
+      return id;
+    }
+    const mail = new Mail(kind, this.peers.from, slot, generation, id, null, payload);
     this.#lasting.set(id, { mail, settle });
     if (this.#isUp) this.post(mail);
     return id;
@@ -266,9 +302,13 @@ export class Link {
   }
 
   stopped({ id, payload }: Mail): void {
+    this.#settle(id, (payload as StopReason | null) ?? this.#unknownReason());
+  }
+
+  #settle(id: number, reason: StopReason): void {
     const lasting = this.#lasting.get(id);
     this.#lasting.delete(id);
-    lasting?.settle((payload as StopReason | null) ?? this.#unknownReason());
+    lasting?.settle(reason);
   }
 
   /** Of an actor that the shard knows nothing of: it has gone with the shard before, if one has. */

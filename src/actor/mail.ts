@@ -27,15 +27,29 @@ export const MailKind = {
   CHILD_STOPPED: 11,
   CALL: 12,
   NOTE: 13,
+  /** Within a thread: a function to be called in the order of messages. */
+  ERRAND: 14,
 } as const;
 export type MailKind = (typeof MailKind)[keyof typeof MailKind];
+
+/** Numbers of shards are below. */
+const SHARD_BITS = 9;
+
+/** A shard and its incarnation, in one number. */
+export function senderOf(shard: number, incarnation: number): number {
+  return shard + incarnation * 2 ** SHARD_BITS;
+}
+
+export function shardOf(sender: number): number {
+  return sender % 2 ** SHARD_BITS;
+}
 
 /** Its number among what crosses threads as itself; senders and references have others. */
 const MAIL_CARRIER = 2;
 
 export class Mail {
   readonly kind: MailKind;
-  /** The shard that sent it. */
+  /** Who sent it: see {@link senderOf}. */
   readonly from: number;
   readonly slot: number;
   readonly generation: number;

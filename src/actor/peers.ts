@@ -13,7 +13,7 @@ import type { Cell } from './cell.js';
 import type { Place } from './cell-table.js';
 import type { Deadlines } from './deadlines.js';
 import { Link, type PeerAddress } from './link.js';
-import { type Mail, MailKind } from './mail.js';
+import { Mail, MailKind, senderOf, shardOf } from './mail.js';
 import { type Parent, type ParentAddress, RemoteParent } from './parent.js';
 import { RemoteRequest } from './remote-request.js';
 import type { RefusalReason } from './reports.js';
@@ -40,6 +40,8 @@ export class Peers {
   readonly system: string;
   /** The number of this thread's own shard. */
   readonly shard: number;
+  /** What its mail is marked with. */
+  readonly from: number;
   readonly #shard: Shard;
   readonly #links: Link[];
   readonly #serve: Dispatch;
@@ -50,6 +52,7 @@ export class Peers {
     this.shard = shard.number;
     this.#shard = shard;
     this.#serve = methodsOf(api);
+    this.from = senderOf(this.shard, incarnation);
     this.#id = incarnation * IDS_MAX;
     this.#links = Array.from({ length: count }, (_, number) => new Link(number, this));
     shard.peers = this;
@@ -94,11 +97,33 @@ export class Peers {
   down(shard: number, error: unknown): void {
     const link = this.link(shard);
     link.down(error);
+    this.#reconcile(link);
     for (const cell of this.#shard.cells.all()) {
       if (cell.parent instanceof RemoteParent && cell.parent.link === link) {
         void cell.stop({ kind: 'parent' }, DEFAULT_STOP_TIMEOUT_MS);
       }
     }
+  }
+
+  /**
+   * The shard may have died between taking a place and sending the message for
+   * it. That message is the only one which it noted and which never comes.
+   */
+  #reconcile(link: Link): void {
+    const unsent = this.#shard.places?.unsent(link.shard) ?? null;
+    if (unsent === null) return;
+    const check = () => {
+      if (link.heard !== unsent.sent) return;
+      this.#shard.places?.release(unsent.slot);
+      this.#shard.cells.at(unsent.slot)?.stir();
+    };
+    // What is in its lane is let in with the next tick at the latest, so that
+    // the second errand comes after all of it.
+    this.#errand(() => this.#errand(check));
+  }
+
+  #errand(errand: () => void): void {
+    this.#shard.post(new Mail(MailKind.ERRAND, this.from, 0, 0, 0, null, errand));
   }
 
   /** The shard will not be started any more. */
@@ -151,6 +176,11 @@ export class Peers {
   // --- What comes in -----------------------------------------------------
 
   receive(mail: Mail): void {
+    if (mail.kind === MailKind.ERRAND) {
+      (mail.payload as () => void)();
+      return;
+    }
+    this.#sender(mail).hear(mail.from);
     switch (mail.kind) {
       case MailKind.MESSAGE:
       case MailKind.ASK:
@@ -158,13 +188,13 @@ export class Peers {
         return;
       case MailKind.ANSWER:
       case MailKind.FAILURE:
-        this.link(mail.from).answered(mail);
+        this.#sender(mail).answered(mail);
         return;
       case MailKind.STOPPED:
-        this.link(mail.from).stopped(mail);
+        this.#sender(mail).stopped(mail);
         return;
       case MailKind.UNWATCH:
-        this.link(mail.from).removeWatcher(mail.id);
+        this.#sender(mail).removeWatcher(mail.id);
         return;
       case MailKind.CALL:
         void this.#answer(mail);
@@ -177,9 +207,13 @@ export class Peers {
     }
   }
 
+  #sender({ from }: Mail): Link {
+    return this.link(shardOf(from));
+  }
+
   #deliver(mail: Mail): void {
-    const { kind, from, slot, generation, payload } = mail;
-    const request = kind === MailKind.ASK ? new RemoteRequest(this.link(from), mail) : null;
+    const { kind, slot, generation, payload } = mail;
+    const request = kind === MailKind.ASK ? new RemoteRequest(this.#sender(mail), mail) : null;
     const cell = this.#shard.cells.find(slot, generation);
     if (cell !== null) {
       cell.receive(payload, request);
@@ -191,8 +225,9 @@ export class Peers {
     request?.fail(actorStopped(ref));
   }
 
-  async #answer({ from, id, method, payload }: Mail): Promise<void> {
-    const request = new RemoteRequest(this.link(from), { id, method });
+  async #answer(mail: Mail): Promise<void> {
+    const { method, payload } = mail;
+    const request = new RemoteRequest(this.#sender(mail), mail);
     try {
       request.answer(await this.#serve(method as string, payload as unknown[]));
     } catch (error) {
@@ -224,7 +259,7 @@ export class Peers {
   }
 
   #watch(cell: Cell, mail: Mail): void {
-    const link = this.link(mail.from);
+    const link = this.#sender(mail);
     const unwatch = cell.watch((reason) => {
       link.removeWatcher(mail.id);
       this.#tellStopped(mail, reason);
@@ -233,7 +268,7 @@ export class Peers {
   }
 
   #tellStopped(mail: Mail, reason: StopReason | null): void {
-    this.link(mail.from).postAnyway(MailKind.STOPPED, mail, mail.id, reason);
+    this.#sender(mail).postAnyway(MailKind.STOPPED, mail, mail.id, reason);
   }
 }
 

@@ -6,6 +6,9 @@
  *           GENERATION   the latest that it has drawn
  *           LISTENED     of home only: events that somebody listens for, a bit each
  *           SLOTS        slots that were ever open
+ *   sender  SLOT         of each other shard: where it has taken a place for a
+ *                        message that it has not sent yet, and 1 more; or 0
+ *           SENT         what it had sent by then
  *   slot    GENERATION   of the actor there; 0: it takes nothing
  *           COUNT        messages that wait, or are on their way
  *           LIMIT        of the count; negative where the mailbox drops what is too much
@@ -16,11 +19,16 @@
  * threads. The memory is reserved at once and taken page by page as it is used.
  */
 import { waitAsync } from '../channel/wait-async.js';
-import { DROPPED_IN_FLIGHT_MAX, PLACES_MAX } from '../limits.js';
+import { DROPPED_IN_FLIGHT_MAX, PLACES_MAX, SHARDS_MAX } from '../limits.js';
 import type { MailboxPolicy } from './options.js';
 
 const Header = { ACTORS: 0, GENERATION: 1, LISTENED: 2, SLOTS: 3 } as const;
-const HEADER_WORDS = 16;
+
+/** A cache line for each sender, which writes it with every message. */
+const Sender = { SLOT: 0, SENT: 1 } as const;
+const SENDERS_AT = 16;
+const SENDER_WORDS = 16;
+const HEADER_WORDS = SENDERS_AT + (SHARDS_MAX + 2) * SENDER_WORDS;
 
 const Word = { GENERATION: 0, COUNT: 1, LIMIT: 2, WAITING: 3 } as const;
 const SLOT_WORDS = 4;
@@ -106,7 +114,7 @@ export class Places {
 
   /** Whether the limit allows one more; takes its place then. */
   takeOwn(slot: number): boolean {
-    return this.#take(wordOf(slot));
+    return this.#take(wordOf(slot), slot, NOBODY, 0);
   }
 
   /** A place whatever the limit says. */
@@ -120,17 +128,36 @@ export class Places {
 
   // --- By others ---------------------------------------------------------
 
-  take(slot: number, generation: number): Taken {
+  /**
+   * A place for a message from this shard, which has sent so many before. Once
+   * it is sent, or the place was given back, {@link sent} has to be called.
+   */
+  take(slot: number, generation: number, shard: number, count: number): Taken {
     if (slot >= PLACES_MAX) return Taken.DONE;
     const words = this.#words;
     const at = wordOf(slot);
     if (Atomics.load(words, at + Word.GENERATION) !== (generation | 0)) return Taken.GONE;
-    if (!this.#take(at)) return Taken.FULL;
+    if (!this.#take(at, slot, shard, count)) return Taken.FULL;
     // Once more: between the two the actor may have stopped, and its shard may
     // have looked at the count before this place was in it.
     if (Atomics.load(words, at + Word.GENERATION) === (generation | 0)) return Taken.DONE;
+    this.sent(shard);
     this.release(slot);
     return Taken.GONE;
+  }
+
+  sent(shard: number): void {
+    this.#words[senderWordOf(shard) + Sender.SLOT] = 0;
+  }
+
+  /**
+   * Of a shard that is dead: the slot in which it has taken a place, and how
+   * much it had sent by then; null if it had taken none.
+   */
+  unsent(shard: number): { slot: number; sent: number } | null {
+    const at = senderWordOf(shard);
+    const slot = Atomics.exchange(this.#words, at + Sender.SLOT, 0) - 1;
+    return slot < 0 ? null : { slot, sent: Atomics.load(this.#words, at + Sender.SENT) };
   }
 
   isOpen(slot: number, generation: number): boolean {
@@ -177,7 +204,8 @@ export class Places {
     Atomics.notify(this.#words, at + Word.WAITING);
   }
 
-  #take(at: number): boolean {
+  #take(at: number, slot: number, shard: number, sent: number): boolean {
+    const noteAt = senderWordOf(shard);
     const words = this.#words;
     const limit = Math.abs(words[at + Word.LIMIT]);
     // A guess for the exchange, which tells what it really is.
@@ -185,11 +213,25 @@ export class Places {
     if (count >= limit) count = Atomics.load(words, at + Word.COUNT);
     while (count < limit) {
       const seen = Atomics.compareExchange(words, at + Word.COUNT, count, count + 1);
-      if (seen === count) return true;
-      count = seen;
+      if (seen !== count) {
+        count = seen;
+        continue;
+      }
+      // No call stands between the exchange and this note, and so no moment at
+      // which the thread can be terminated: no place is lost with a sender.
+      words[noteAt + Sender.SLOT] = slot + 1;
+      words[noteAt + Sender.SENT] = sent;
+      return true;
     }
     return false;
   }
+}
+
+/** In place of a shard: of one's own thread nobody is left to give a place back. */
+const NOBODY = SHARDS_MAX + 1;
+
+function senderWordOf(shard: number): number {
+  return SENDERS_AT + shard * SENDER_WORDS;
 }
 
 function wordOf(slot: number): number {

@@ -68,7 +68,8 @@ export class RemoteMailbox implements Mailbox, Place {
     const ask = new RemoteAsk(question, link);
     try {
       const mail = this.#mail(MailKind.ASK, ask.id, method, message);
-      if (!link.postMessage(mail)) this.#unsent(ask);
+      if (link.postMessage(mail)) this.#sent();
+      else this.#unsent(ask);
     } catch (error) {
       this.#giveBack();
       ask.fail(error);
@@ -115,24 +116,35 @@ export class RemoteMailbox implements Mailbox, Place {
     if (taken !== null) return taken;
     try {
       const mail = this.#mail(MailKind.MESSAGE, 0, null, message);
-      if (this.#link.postMessage(mail)) return null;
+      if (this.#link.postMessage(mail)) return this.#sent();
     } catch (error) {
       this.#giveBack();
       throw error;
     }
-    this.#link.places.release(this.slot);
+    this.#returnPlace();
     return this.#link.absence;
   }
 
+  #sent(): null {
+    this.#link.places.sent(this.#link.peers.shard);
+    return null;
+  }
+
+  #returnPlace(): void {
+    this.#sent();
+    this.#link.places.release(this.slot);
+  }
+
   #mail(kind: MailKind, id: number, method: string | null, payload: unknown): Mail {
-    const { shard } = this.#link.peers;
-    return new Mail(kind, shard, this.slot, this.generation, id, method, payload);
+    const { from } = this.#link.peers;
+    return new Mail(kind, from, this.slot, this.generation, id, method, payload);
   }
 
   #takePlace(): RefusalReason | null {
     const { isUp, places, absence } = this.#link;
     if (!isUp) return absence;
-    const taken = places.take(this.slot, this.generation);
+    const { peers, posted } = this.#link;
+    const taken = places.take(this.slot, this.generation, peers.shard, posted);
     if (taken === Taken.DONE) return null;
     if (taken === Taken.GONE) return 'stopped';
     return places.drops(this.slot) ? 'dropNewest' : 'full';
@@ -140,12 +152,12 @@ export class RemoteMailbox implements Mailbox, Place {
 
   /** The message could not be sent; somebody in the shard may wait for its place. */
   #giveBack(): void {
-    this.#link.places.release(this.slot);
+    this.#returnPlace();
     this.#link.postAnyway(MailKind.ROOM, this, 0, null);
   }
 
   #unsent(ask: RemoteAsk): void {
-    this.#link.places.release(this.slot);
+    this.#returnPlace();
     ask.fail(this.#link.absenceError(this.ref));
   }
 

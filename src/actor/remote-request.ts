@@ -8,16 +8,16 @@ export class RemoteRequest implements Request {
   readonly #link: Link;
   readonly #id: number;
 
-  constructor(link: Link, { id, method }: Pick<Mail, 'id' | 'method'>) {
+  constructor(link: Link, { id, method }: Mail) {
     this.method = method;
     this.#link = link;
     this.#id = id;
   }
 
   answer(value: unknown): void {
-    const { shard } = this.#link.peers;
+    const { from } = this.#link.peers;
     try {
-      this.#link.postMessage(new Mail(MailKind.ANSWER, shard, 0, 0, this.#id, null, value));
+      this.#link.postMessage(new Mail(MailKind.ANSWER, from, 0, 0, this.#id, null, value));
     } catch (error) {
       this.fail(error);
     }

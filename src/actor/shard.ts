@@ -227,6 +227,11 @@ export class Shard {
     this.#tickets.send(cell);
   }
 
+  /** To this shard itself. */
+  post(mail: Mail): void {
+    this.#tickets.send(mail);
+  }
+
   wake(): void {
     this.#tickets.wake();
   }

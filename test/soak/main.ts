@@ -5,6 +5,7 @@
 import { churnScenario, hourScenario } from './churn.js';
 import { idleScenario } from './idle.js';
 import type { Scenario } from './scenario.js';
+import { shardsScenario } from './shards.js';
 import { stallsScenario } from './stalls.js';
 import { teardownScenario } from './teardown.js';
 
@@ -14,6 +15,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   idle: idleScenario,
   churn: churnScenario,
   hour: hourScenario,
+  shards: shardsScenario,
 };
 
 process.exitCode = await main(process.argv.slice(2));

@@ -3,11 +3,14 @@
 const DEADLINE_MS = 5000;
 
 /** Tries again and again until `check` does not throw; then its last error is thrown. */
-export async function eventually<R>(check: () => R, deadlineMs = DEADLINE_MS): Promise<R> {
+export async function eventually<R>(
+  check: () => R | Promise<R>,
+  deadlineMs = DEADLINE_MS,
+): Promise<R> {
   const endMs = performance.now() + deadlineMs;
   for (;;) {
     try {
-      return check();
+      return await check();
     } catch (error) {
       if (performance.now() >= endMs) throw error;
     }

@@ -1,0 +1,232 @@
+/** Threads of a system that die, rule A6; and systems under load, rules A7 and C1. */
+import { expect } from 'chai';
+import { ActorSystem, MillraceError, type ShardExitEvent } from '../../src/index.js';
+import type { Player } from '../fixtures/actors/player.js';
+import { QUICK, stopOf } from '../support/actors.js';
+import { eventually } from '../support/eventually.js';
+import { leavesNothingBehind } from '../support/leaks.js';
+import { random } from '../support/random.js';
+import { deaths, stopUnderLoad, weave } from '../support/shard-load.js';
+import { hold, type PlayerRef, threadStagesAfterEach } from '../support/shards.js';
+import { rejectionOf } from '../support/thrown.js';
+
+leavesNothingBehind();
+
+/** Of the same actor after the death of its shard. */
+function again(actor: PlayerRef) {
+  return eventually(() => actor.proxy<Player>().where());
+}
+
+describe('shards that die', function () {
+  this.timeout(30_000);
+  const start = threadStagesAfterEach();
+
+  async function staged(options = {}) {
+    const stage = await start({ shards: 2, ...options });
+    const exits: ShardExitEvent[] = [];
+    stage.system.on('shardExit', (event) => exits.push(event));
+    return { stage, exits, system: stage.system };
+  }
+
+  it('A6: asks reject ERR_SHARD_EXITED, shardExit is reported, the actor is back', async () => {
+    const { stage, exits, system } = await staged();
+    const actor = await stage.spawnPlayer({ shard: 0, name: 'n', args: [1], supervision: QUICK });
+    const other = await stage.spawnPlayer({ shard: 1 });
+    const { id } = actor;
+    const asked = [
+      rejectionOf(actor.ask(['never'])),
+      rejectionOf(other.proxy<Player>().askOther(actor, ['never'])),
+    ];
+    actor.send(['exit', 3]);
+    for (const error of await Promise.all(asked)) {
+      expect(error).to.be.instanceOf(MillraceError);
+      expect(error.code).to.equal('ERR_SHARD_EXITED');
+      expect(error.cause).to.include({ code: 'ERR_THREAD_EXITED' });
+    }
+    expect(exits).to.deep.equal([{ shard: 0, code: 3, error: null }]);
+    // While it is down, nothing is taken.
+    expect(actor.send(['noted'])).to.equal(false);
+    expect((await rejectionOf(actor.sendAsync(['noted']))).code).to.equal('ERR_SHARD_EXITED');
+    expect(await again(actor)).to.include({ id, instances: 1 });
+    expect(await actor.ask(['givenArgs'])).to.deep.equal([1]);
+    expect(await system.lookup('n')).to.equal(actor);
+    expect(await other.ask(['askOther', actor, ['echo', 1]])).to.equal(1);
+    expect(stage.restarts).to.deep.equal([{ actor, attempt: 1, delayMs: 0 }]);
+    expect(await other.proxy<Player>().where()).to.include({ instances: 1 });
+  });
+
+  const ways: [string, string, { code: number; error: object | null }][] = [
+    ['process.exit()', 'exit', { code: 5, error: null }],
+    ['an error outside of callbacks', 'throwOutside', { code: 1, error: { code: 'EOUTSIDE' } }],
+    ['memory', 'exhaust', { code: 1, error: { code: 'ERR_WORKER_OUT_OF_MEMORY' } }],
+  ];
+  for (const [what, way, expected] of ways) {
+    it(`A6: by ${what}: the event says so`, async () => {
+      const { stage, exits } = await staged({
+        resourceLimits: { maxOldGenerationSizeMb: 40, maxYoungGenerationSizeMb: 8 },
+      });
+      const actor = await stage.spawnPlayer({ shard: 0, supervision: QUICK });
+      const asked = rejectionOf(actor.ask(['never'], { timeoutMs: 20_000 }));
+      actor.send([way, 5]);
+      expect((await asked).code).to.equal('ERR_SHARD_EXITED');
+      expect(exits).to.have.length(1);
+      const [{ code, error }] = exits as [ShardExitEvent];
+      expect(code).to.equal(expected.code);
+      if (expected.error === null) expect(error).to.equal(null);
+      else expect(error).to.include(expected.error);
+      expect(await again(actor)).to.include({ instances: 1 });
+    });
+  }
+
+  it("A6: onCrash: 'stop' stays dead; its watchers are told, its name is free", async () => {
+    const { stage, system } = await staged();
+    const options = { shard: 0, name: 'n', supervision: { onCrash: 'stop' } } as const;
+    const actor = await stage.spawnPlayer(options);
+    const watcher = await stage.spawnPlayer({ shard: 1 });
+    await watcher.ask(['watchOther', actor]);
+    const reason = stopOf(actor);
+    actor.send(['throwOutside', 'mine']);
+    const told = await reason;
+    expect(told.kind).to.equal('shardExit');
+    expect((told as { error: unknown }).error).to.include({ message: 'mine', code: 'EOUTSIDE' });
+    await eventually(async () => {
+      expect(await watcher.ask(['noted'])).to.deep.equal(['shardExit']);
+    });
+    expect(stage.stops.map(({ reason: { kind } }) => kind)).to.deep.equal(['shardExit']);
+    expect(await system.lookup('n')).to.equal(null);
+    expect(actor.send(['noted'])).to.equal(false);
+    expect((await rejectionOf(actor.ask(['noted']))).code).to.equal('ERR_ACTOR_STOPPED');
+    const next = await stage.spawnPlayer(options);
+    expect(next.id).not.to.equal(actor.id);
+    expect(await next.ask(['echo', 1])).to.equal(1);
+  });
+
+  it('A6: the budget of restarts counts deaths: used up, the actor stays dead', async () => {
+    const { stage } = await staged();
+    const supervision = { ...QUICK, maxRestarts: 1, withinMs: 60_000 };
+    const actor = await stage.spawnPlayer({ shard: 0, supervision });
+    actor.send(['exit', 1]);
+    await eventually(() => expect(stage.restarts).to.have.length(1));
+    await again(actor);
+    const reason = stopOf(actor);
+    actor.send(['exit', 1]);
+    expect((await reason).kind).to.equal('shardExit');
+  });
+
+  it('A6: during the back-off of an actor its mailbox goes on filling', async () => {
+    const { stage, exits } = await staged();
+    const supervision = { backoffMs: 300 };
+    const mailbox = { capacity: 3 };
+    const actor = await stage.spawnPlayer({ shard: 0, supervision, mailbox });
+    actor.send(['exit', 1]);
+    await eventually(() => expect(exits).to.have.length(1));
+    await eventually(() => expect(actor.send(['number', 0, 0])).to.equal(true));
+    expect(stage.restarts).to.deep.equal([]);
+    expect(actor.send(['number', 0, 1])).to.equal(true);
+    expect(actor.send(['number', 0, 2])).to.equal(true);
+    expect(actor.send(['number', 0, 3])).to.equal(false);
+    await eventually(async () => expect(await actor.ask(['numbers'])).to.have.length(3));
+    expect(stage.restarts).to.deep.equal([{ actor, attempt: 1, delayMs: 300 }]);
+  });
+
+  it('A6: lost messages are counted as dead letters', async () => {
+    const { stage, system } = await staged();
+    const refused: unknown[] = [];
+    system.on('refused', (event) => refused.push(event));
+    const actor = await stage.spawnPlayer({ shard: 0, mailbox: { serial: true } });
+    const killer = await stage.spawnPlayer({ shard: 0 });
+    await hold(actor);
+    for (let index = 0; index < 5; index++) actor.send(['number', 0, index]);
+    killer.send(['exit', 1]);
+    await eventually(() => {
+      expect(refused).to.deep.include({ actor, reason: 'shardExit', count: 5 });
+    });
+    expect((await system.metrics()).refusedStopped).to.equal(5);
+  });
+
+  it('A6: children of a dead parent stop; a living parent keeps its own', async () => {
+    const { stage } = await staged();
+    const parent = await stage.spawnPlayer({ shard: 0, supervision: QUICK });
+    const child = await parent.ask<PlayerRef>(['child', { shard: 1 }]);
+    const sibling = await parent.ask<PlayerRef>(['child', { shard: 0 }]);
+    const host = await stage.spawnPlayer({ shard: 1 });
+    const kept = await host.ask<PlayerRef>(['child', { shard: 0, supervision: QUICK }]);
+    const reasons = Promise.all([stopOf(child), stopOf(sibling)]);
+    parent.send(['exit', 1]);
+    expect((await reasons).map(({ kind }) => kind)).to.deep.equal(['parent', 'shardExit']);
+    await again(parent);
+    await again(kept);
+    const gone = stopOf(kept);
+    await host.stop();
+    expect((await gone).kind).to.equal('parent');
+  });
+
+  it('A6: a watch and a stop outlast the death', async () => {
+    const { stage } = await staged();
+    const actor = await stage.spawnPlayer({ shard: 0, supervision: QUICK });
+    const reasons: string[] = [];
+    actor.watch(({ kind }) => reasons.push(kind));
+    actor.send(['exit', 1]);
+    await eventually(() => expect(actor.send(['noted'])).to.equal(false));
+    const stopped = actor.stop();
+    await stopped;
+    await eventually(() => expect(reasons).to.deep.equal(['stopped']));
+  });
+
+  it('A6: a constructor that fails afterwards is a crash of the actor', async () => {
+    const { stage } = await staged();
+    const actor = await stage.spawnPlayer({
+      shard: 0,
+      args: ['once', new Int32Array(new SharedArrayBuffer(4))],
+      supervision: { ...QUICK, maxRestarts: 2 },
+    });
+    const reason = stopOf(actor);
+    actor.send(['exit', 1]);
+    expect((await reason).kind).to.equal('crashed');
+    const kinds = stage.crashes.map(({ kind, decision }) => [kind, decision]);
+    expect(kinds).to.deep.equal([
+      ['constructor', 'restart'],
+      ['constructor', 'restart'],
+      ['constructor', 'stop'],
+    ]);
+  });
+
+  it('A6: a system may stop while a shard is down', async () => {
+    const { stage, exits, system } = await staged();
+    const actor = await stage.spawnPlayer({ shard: 0 });
+    actor.send(['exit', 1]);
+    await eventually(() => expect(exits).to.have.length(1));
+    const stopped = actor.stop();
+    await system.stop();
+    await stopped;
+    expect((await rejectionOf(actor.ask(['noted']))).code).to.equal('ERR_ACTOR_STOPPED');
+  });
+
+  it('A6: 20 deaths under load, and one shard that does not notice', async function () {
+    this.timeout(120_000);
+    const { seed } = random();
+    expect(await deaths(20, seed), `seed ${seed}`).to.deep.equal([]);
+  });
+});
+
+describe('shards under load', function () {
+  this.timeout(120_000);
+
+  it('C1: four shards, each to each, with pauses: first in, first out', async () => {
+    const { seed } = random();
+    expect(await weave(4, 20_000, seed), `seed ${seed}`).to.deep.equal([]);
+  });
+
+  it('A7: 20 stops under full load: everything settles, nothing is left', async () => {
+    const { seed } = random();
+    for (let round = 0; round < 20; round++) {
+      expect(await stopUnderLoad(seed + round), `seed ${seed + round}`).to.deep.equal([]);
+    }
+  });
+
+  it('A1: a start that fails leaves no thread', async () => {
+    const options = { shards: 2, resourceLimits: { maxOldGenerationSizeMb: 1 } };
+    const error = await rejectionOf(ActorSystem.start(options));
+    expect(error).to.be.instanceOf(Error);
+  });
+});
