@@ -105,10 +105,15 @@ export class RingReader<M> implements Lane<M> {
 
   #read(): M {
     try {
-      const foreign = this.#passMarkers();
-      const { memory } = this.#segment;
-      const message = this.#decoder.decode(memory, this.#at, foreign);
-      const { end } = this.#decoder;
+      let { memory } = this.#segment;
+      let foreign: readonly unknown[] | undefined;
+      if (!(memory.bytes[this.#at] < MARKER_MIN)) {
+        foreign = this.#passMarkers();
+        memory = this.#segment.memory;
+      }
+      const decoder = this.#decoder;
+      const message = decoder.decode(memory, this.#at, foreign);
+      const { end } = decoder;
       if (memory.bytes[end] !== seal(this.#taken)) throw new RangeError('a frame has no seal');
       this.#at = end + 1;
       this.#taken = (this.#taken + 1) & COUNT_MASK;

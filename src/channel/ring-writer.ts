@@ -105,12 +105,12 @@ export class RingWriter {
 
   #place(message: unknown, moved: ReadonlySet<unknown> | undefined): void {
     const { memory } = this.#segment;
-    let room = this.#room;
+    let room = this.#room();
     if (this.#encode(memory, this.#at, room, message, moved)) return;
     this.#readAt = this.#segment.readAt;
     // Behind the last frame again, should the reader have come further,
-    if (this.#room > room) {
-      room = this.#room;
+    if (this.#room() > room) {
+      room = this.#room();
       if (this.#encode(memory, this.#at, room, message, moved)) return;
     }
     // or at the front, unless the reader has that before it,
@@ -124,7 +124,7 @@ export class RingWriter {
   }
 
   /** Bytes that the next frame may have where it is to be. */
-  get #room(): number {
+  #room(): number {
     const end = this.#at < this.#readAt ? this.#readAt : this.#segment.size;
     return end - KEPT_BYTES - this.#at;
   }

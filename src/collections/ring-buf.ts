@@ -106,9 +106,9 @@ export class RingBuf {
     requireInteger('sizeBytes', sizeBytes, { min: 1 });
     const wanted = Math.min(sizeBytes, this.room);
     if (this.#length === 0) this.#head = 0;
-    if (this.#freeAhead < wanted) this.#moveTo(this.#capacityFor(wanted));
+    if (this.#freeAhead() < wanted) this.#moveTo(this.#capacityFor(wanted));
     const tail = this.#at(this.#length);
-    this.#lentBytes = this.#freeAhead;
+    this.#lentBytes = this.#freeAhead();
     return this.#bytes.subarray(tail, tail + this.#lentBytes);
   }
 
@@ -195,7 +195,7 @@ export class RingBuf {
   }
 
   /** Free bytes behind the last one, up to the end of the memory or to the first one. */
-  get #freeAhead(): number {
+  #freeAhead(): number {
     const tail = this.#head + this.#length;
     return tail < this.capacity ? this.capacity - tail : this.capacity - this.#length;
   }

@@ -215,19 +215,19 @@ export class Inbox<M> implements MessageTarget<M> {
   }
 
   #takeOwn(): M {
-    const index = this.#head & this.#mask;
+    const index = this.#head() & this.#mask;
     const message = this.#ring[index] as M;
     this.#ring[index] = undefined;
     return message;
   }
 
   /** Messages of this thread alone ever taken out of the ring, */
-  get #head(): number {
+  #head(): number {
     return this.popped - this.#runs.passed;
   }
 
   /** and ever put into it. */
-  get #tail(): number {
+  #tail(): number {
     return this.pushed - this.#runs.announced;
   }
 
@@ -249,8 +249,8 @@ export class Inbox<M> implements MessageTarget<M> {
   }
 
   #push(message: M): void {
-    if (this.#tail - this.#head > this.#mask) this.#grow();
-    this.#ring[this.#tail & this.#mask] = message;
+    if (this.#tail() - this.#head() > this.#mask) this.#grow();
+    this.#ring[this.#tail() & this.#mask] = message;
     this.pushed += 1;
     if (this.sleeping) {
       this.sleeping = false;
@@ -261,8 +261,8 @@ export class Inbox<M> implements MessageTarget<M> {
   #grow(): void {
     const ring: (M | undefined)[] = new Array((this.#mask + 1) * 2).fill(undefined);
     const mask = ring.length - 1;
-    const tail = this.#tail;
-    for (let at = this.#head; at < tail; at++) {
+    const tail = this.#tail();
+    for (let at = this.#head(); at < tail; at++) {
       ring[at & mask] = this.#ring[at & this.#mask];
     }
     this.#ring = ring;

@@ -24,6 +24,8 @@ interface Run<M> {
 
 export class LaneRuns<M> {
   readonly #broken = new WeakSet<Lane<M>>();
+  /** Whether any lane ever was: asked after each message, which the set would make dear. */
+  #hasBroken = false;
   #first: Run<M> | null = null;
   #last: Run<M> | null = null;
 
@@ -54,11 +56,14 @@ export class LaneRuns<M> {
   take(): M {
     const run = this.#first as Run<M>;
     this.passed += 1;
-    this.#setFirst(run, run.at + 1);
+    run.at += 1;
+    if (run.at === run.end) this.#setFirst(run.next);
+    else this.nextAt = run.at;
     try {
       return run.lane.take();
     } catch (error) {
       this.#broken.add(run.lane);
+      this.#hasBroken = true;
       this.lost += 1;
       throw error;
     }
@@ -66,22 +71,21 @@ export class LaneRuns<M> {
 
   /** Whether what stands at {@link nextAt} cannot be read. */
   get isNextBroken(): boolean {
-    return this.#first !== null && this.#broken.has(this.#first.lane);
+    return this.#hasBroken && this.#first !== null && this.#broken.has(this.#first.lane);
   }
 
   /** Passes over the run at {@link nextAt}; returns of how many messages. */
   giveUp(): number {
-    const { at, end } = this.#first as Run<M>;
+    const { at, end, next } = this.#first as Run<M>;
     this.passed += end - at;
     this.lost += end - at;
-    this.#setFirst(this.#first as Run<M>, end);
+    this.#setFirst(next);
     return end - at;
   }
 
-  #setFirst(run: Run<M>, at = run.at): void {
-    run.at = at;
-    this.#first = at === run.end ? run.next : run;
-    if (this.#first === null) this.#last = null;
-    this.nextAt = this.#first?.at ?? Infinity;
+  #setFirst(run: Run<M> | null): void {
+    this.#first = run;
+    if (run === null) this.#last = null;
+    this.nextAt = run === null ? Infinity : run.at;
   }
 }

@@ -129,7 +129,7 @@ export class Ticker<M, T> {
       this.#noteMessages();
       this.#sample();
       const interrupted = this.#poll(timeoutMs);
-      if (!this.#hasClaimed) {
+      if (!this.#hasClaimed()) {
         this.#inbox.intake();
         this.#claim();
       }
@@ -160,15 +160,15 @@ export class Ticker<M, T> {
    * threads send something presently.
    */
   wantsMore(): boolean {
-    if (this.#sampleHeld || this.#hasWork || this.#hasEventsLeft) return true;
+    if (this.#sampleHeld || this.#hasWork() || this.#hasEventsLeft()) return true;
     this.#isFollowUp = this.#eventCount > 0 && this.#followUp.isWorthwhile();
     this.#isMessageFollowUp = this.#deliveredMessages && this.#messageFollowUp.isWorthwhile();
-    return this.#isFollowUp || this.#isMessageFollowUp || this.#lookout.begin(this.#work);
+    return this.#isFollowUp || this.#isMessageFollowUp || this.#lookout.begin(this.#work());
   }
 
   /** Whether this turn was a look for messages, and the next will do, too. */
   looksOut(): boolean {
-    return this.#lookout.isUnderWay && this.#lookout.goesOn(this.#nextMs);
+    return this.#lookout.isUnderWay && this.#lookout.goesOn(this.#nextMs());
   }
 
   /**
@@ -191,9 +191,9 @@ export class Ticker<M, T> {
 
   /** Timeouts were armed or cleared while the loop sleeps. */
   resetAlarm(): void {
-    if (this.#nextMs === this.#armedMs) return;
+    if (this.#nextMs() === this.#armedMs) return;
     // If the system refuses, the loop takes a turn, and finds out in sleep().
-    if (this.#tryDeadline(this.#nextMs) < 0) this.#poller.wake();
+    if (this.#tryDeadline(this.#nextMs()) < 0) this.#poller.wake();
   }
 
   /** Drops what this tick would still deliver: the loop is being closed. */
@@ -205,22 +205,22 @@ export class Ticker<M, T> {
     this.#phase = Phase.BEGIN;
   }
 
-  get #hasWork(): boolean {
+  #hasWork(): boolean {
     if (this.#inbox.size > 0 || this.#wheel.hasDue) return true;
     return this.#wheel.nextMs <= this.nowMs;
   }
 
-  get #hasEventsLeft(): boolean {
+  #hasEventsLeft(): boolean {
     return this.#eventIndex < this.#eventCount;
   }
 
   /** Counts all that was ever delivered. */
-  get #work(): number {
+  #work(): number {
     const { events, messages, timers, signals } = this.#counters;
     return events + messages + timers + signals;
   }
 
-  get #hasClaimed(): boolean {
+  #hasClaimed(): boolean {
     return this.#inbox.popped < this.#claimedTail;
   }
 
@@ -229,10 +229,10 @@ export class Ticker<M, T> {
   }
 
   #noteMessages(): void {
-    this.#deliveredMessages = this.#hasClaimed;
+    this.#deliveredMessages = this.#hasClaimed();
     if (!this.#isMessageFollowUp) return;
     this.#isMessageFollowUp = false;
-    this.#messageFollowUp.note(this.#hasClaimed);
+    this.#messageFollowUp.note(this.#hasClaimed());
   }
 
   #sample(): void {
@@ -253,12 +253,12 @@ export class Ticker<M, T> {
   /** Returns whether the wait was interrupted. */
   #poll(timeoutMs: number): boolean {
     // What the budget left over comes first; the sample is held meanwhile.
-    if (this.#hasEventsLeft) return false;
+    if (this.#hasEventsLeft()) return false;
     this.#registry.resume(this.nowMs);
-    const waitMs = this.#hasWork ? 0 : timeoutMs;
+    const waitMs = this.#hasWork() ? 0 : timeoutMs;
     if (waitMs === 0) return this.#fetch(0);
     const interrupted = this.#wait(waitMs);
-    if (interrupted || this.#eventCount > 0 || this.#driver.now() < this.#nextMs) {
+    if (interrupted || this.#eventCount > 0 || this.#driver.now() < this.#nextMs()) {
       return interrupted;
     }
     // It slept until a deadline, for which the sample was too early. A new
@@ -271,8 +271,9 @@ export class Ticker<M, T> {
 
   /** Blocks; other threads know meanwhile that they have to wake this one (rule C5). */
   #wait(waitMs: number): boolean {
-    if (this.#lookout.begin(this.#work)) {
-      const deadlineMs = waitMs < 0 ? this.#nextMs : Math.min(this.#nextMs, this.nowMs + waitMs);
+    if (this.#lookout.begin(this.#work())) {
+      const deadlineMs =
+        waitMs < 0 ? this.#nextMs() : Math.min(this.#nextMs(), this.nowMs + waitMs);
       while (this.#lookout.goesOn(deadlineMs));
     }
     this.#armDeadline();
@@ -313,7 +314,7 @@ export class Ticker<M, T> {
 
   #io(handler: Handler<M, T>): void {
     const { events } = this.#poller;
-    while (this.#hasEventsLeft) {
+    while (this.#hasEventsLeft()) {
       const at = this.#eventIndex * EVENT_WORDS;
       this.#deliver(handler, events, at);
       if (this.#budget.isSpent()) return;
@@ -360,7 +361,7 @@ export class Ticker<M, T> {
   }
 
   #messages(handler: Handler<M, T>): void {
-    while (this.#hasClaimed) {
+    while (this.#hasClaimed()) {
       // A throw, here of a lane that is broken, ends the run as any other.
       const message = this.#inbox.take();
       this.#counters.messages += 1;
@@ -371,7 +372,7 @@ export class Ticker<M, T> {
   }
 
   #timers(handler: Handler<M, T>): void {
-    if (this.#isSampleSettled) {
+    if (this.#isSampleSettled()) {
       this.#sampleHeld = false;
       this.#wheel.collect(this.#sampleMs, this.#tickSequence);
     }
@@ -382,8 +383,8 @@ export class Ticker<M, T> {
   }
 
   /** Whether all that had arrived at the sample has been delivered. */
-  get #isSampleSettled(): boolean {
-    return this.#samplePolled && !this.#hasEventsLeft && this.#inbox.popped >= this.#sampleTail;
+  #isSampleSettled(): boolean {
+    return this.#samplePolled && !this.#hasEventsLeft() && this.#inbox.popped >= this.#sampleTail;
   }
 
   #fire(handler: Handler<M, T>): void {
@@ -400,12 +401,12 @@ export class Ticker<M, T> {
     if (!this.#inbox.closed) handler.tick?.(this.#loop);
   }
 
-  get #nextMs(): number {
+  #nextMs(): number {
     return Math.min(this.#wheel.nextMs, this.#registry.resumeAtMs);
   }
 
   #armDeadline(): void {
-    const nextMs = this.#nextMs;
+    const nextMs = this.#nextMs();
     if (nextMs === this.#armedMs) return;
     const result = this.#tryDeadline(nextMs);
     // To sleep without it would be to lose a timeout.

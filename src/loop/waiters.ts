@@ -44,12 +44,12 @@ export class Waiters<M> {
 
   /** The message of the one who has waited longest. Only if there is one. */
   get next(): M {
-    return this.#first.message;
+    return this.#first().message;
   }
 
   /** Admits the one who has waited longest, and returns the message. Only if there is one. */
   admit(): M {
-    const waiter = this.#first;
+    const waiter = this.#first();
     this.#waiters.delete(waiter);
     waiter.admitted();
     return waiter.message;
@@ -57,7 +57,7 @@ export class Waiters<M> {
 
   /** Rejects that one, whose message cannot be sent. */
   reject(error: unknown): void {
-    const waiter = this.#first;
+    const waiter = this.#first();
     this.#waiters.delete(waiter);
     waiter.rejected(error);
   }
@@ -67,7 +67,7 @@ export class Waiters<M> {
     this.#waiters.clear();
   }
 
-  get #first(): Waiter<M> {
+  #first(): Waiter<M> {
     return this.#waiters.values().next().value as Waiter<M>;
   }
 }

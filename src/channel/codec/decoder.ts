@@ -9,7 +9,8 @@ import { MillraceError } from '../../errors.js';
 import type { Memory } from './memory.js';
 import { OBJECT_READERS } from './read-object.js';
 import { Reader } from './reader.js';
-import { DOUBLE, SMALL_NUMBERS } from './tags.js';
+import { DOUBLE, INT16, INT32, SHAPED, SHORT_TEXT, SMALL_NUMBERS } from './tags.js';
+import { shortTextReader } from './text-code.js';
 
 const NONE: readonly unknown[] = Object.freeze([]);
 
@@ -24,15 +25,23 @@ export class Decoder {
    * @throws MillraceError ERR_CHANNEL_BROKEN if no encoder wrote this
    */
   decode(memory: Memory, at: number, foreign: readonly unknown[] = NONE): unknown {
-    // Numbers are the shortest of messages, and need no reader.
+    // Numbers and short texts are the shortest of messages, and need no reader.
     const first = memory.bytes[at];
     if (first < SMALL_NUMBERS) {
       this.#end = at + 1;
       return first;
     }
-    if (first === DOUBLE && at + 9 <= memory.length) {
-      this.#end = at + 9;
-      return memory.view.getFloat64(at + 1, true);
+    if (first < SHAPED) {
+      const length = first - SHORT_TEXT;
+      const end = at + 1 + length;
+      if (end <= memory.length) {
+        this.#end = end;
+        return shortTextReader(length)(memory.bytes, at + 1, memory.text);
+      }
+    }
+    // These three follow each other.
+    if (first >= INT16 && first <= DOUBLE && at + 9 <= memory.length) {
+      return this.#number(memory.view, first, at + 1);
     }
     const reader = this.#reader;
     try {
@@ -44,6 +53,19 @@ export class Decoder {
     } finally {
       reader.end();
     }
+  }
+
+  #number(view: DataView, tag: number, at: number): number {
+    if (tag === INT32) {
+      this.#end = at + 4;
+      return view.getInt32(at, true);
+    }
+    if (tag === INT16) {
+      this.#end = at + 2;
+      return view.getInt16(at, true);
+    }
+    this.#end = at + 8;
+    return view.getFloat64(at, true);
   }
 
   /** Where the last frame ended. */

@@ -6,6 +6,7 @@
 import { OVERFLOW } from './limits.js';
 import type { Memory } from './memory.js';
 import { writeNumber } from './numbers.js';
+import { writeShortText } from './texts.js';
 import { Writer } from './writer.js';
 
 export { OVERFLOW };
@@ -37,6 +38,10 @@ export class Encoder {
     // What was neither committed nor taken back was not sent.
     if (this.#isPending) this.rollback();
     if (typeof value === 'number') return writeNumber(memory, value, at, limit);
+    if (typeof value === 'string') {
+      const end = writeShortText(memory.bytes, value, at, limit);
+      if (end !== OVERFLOW) return end;
+    }
     this.#isWriting = true;
     try {
       writer.begin(memory, limit, transfer);

@@ -4,6 +4,7 @@ import { VIEW_CLASSES } from './view-kinds.js';
 
 export function readBytes(reader: Reader): Uint8Array {
   const length = reader.count();
+  reader.skip(reader.byte());
   const at = reader.skip(length);
   const array = reader.bytes.slice(at, at + length);
   if (reader.table !== null) reader.table.push(array, array.buffer);

@@ -10,12 +10,10 @@ import { TEXTS_MAX } from './limits.js';
 import type { Memory, TextBuffer } from './memory.js';
 import type { ObjectReader } from './shape-code.js';
 import * as tag from './tags.js';
+import { shortTextReader } from './text-code.js';
 
 /** A varint of more would not be a safe integer. */
 const COUNT_BYTES_MAX = 7;
-
-/** Up to here characters are put together one by one; beyond, the call of Buffer's pays. */
-const LOOP_MAX = 12;
 
 export type ValueReader = (reader: Reader) => unknown;
 
@@ -151,13 +149,8 @@ export class Reader {
 
   #latin1(length: number): string {
     const at = this.skip(length);
-    if (length > LOOP_MAX) return this.#text.latin1Slice(at, at + length);
-    const { bytes } = this;
-    let text = '';
-    for (let index = at; index < at + length; index++) {
-      text += String.fromCharCode(bytes[index]);
-    }
-    return text;
+    if (length > tag.SHORT_TEXT_MAX) return this.#text.latin1Slice(at, at + length);
+    return shortTextReader(length)(this.bytes, at, this.#text);
   }
 
   #knownText(): string {

@@ -6,6 +6,7 @@
  * Keys come in as string literals only, so no message can bring code with it.
  * Where code from strings is disallowed the loops do the same.
  */
+import { compile, mayCompile } from './compile.js';
 import type { Reader } from './reader.js';
 import type { Shape } from './shapes.js';
 import * as tag from './tags.js';
@@ -16,22 +17,6 @@ export type FieldWriter = (writer: Writer, value: object, at: number) => number;
 export type ObjectReader = (reader: Reader) => object;
 
 type Properties = Record<string, unknown>;
-
-const mayCompile = isCodeAllowed();
-
-function isCodeAllowed(): boolean {
-  try {
-    compile([], '');
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function compile(parameters: readonly string[], body: string): (...args: unknown[]) => unknown {
-  // oxlint-disable-next-line no-new-func, no-implied-eval -- see the head of this file
-  return new Function(...parameters, body) as (...args: unknown[]) => unknown;
-}
 
 export function matcherFor({ keys }: Shape, { compiled }: { compiled: boolean }): KeyMatcher {
   if (compiled && mayCompile) {
@@ -76,9 +61,11 @@ export function writerFor(shape: Shape, { compiled }: { compiled: boolean }): Fi
 function fieldCode(key: string, index: number): string {
   return `
     value = object[${JSON.stringify(key)}];
-    if (typeof value === 'number' && value > 0 && value < ${tag.SMALL_NUMBERS}
-        && (value | 0) === value && at < limit) bytes[at++] = value;
-    else if (value === texts[${index}] && at + 1 < limit) {
+    if (typeof value === 'number') {
+      if (value > 0 && value < ${tag.SMALL_NUMBERS} && (value | 0) === value && at < limit)
+        bytes[at++] = value;
+      else at = writer.number(value, at);
+    } else if (value === texts[${index}] && at + 1 < limit) {
       bytes[at] = ${tag.KNOWN_TEXT};
       bytes[at + 1] = textNumbers[${index}];
       at += 2;

@@ -70,7 +70,10 @@ export const DATE = 0xd5;
 export const REGEXP = 0xd6;
 /** The primitive inside. */
 export const BOXED = 0xd7;
-/** count, bytes: a Uint8Array on a buffer of its own. Two objects, it and its buffer. */
+/**
+ * count; one byte: a gap of so many bytes; bytes. A Uint8Array on a buffer of
+ * its own: two objects, it and its buffer.
+ */
 export const BYTES = 0xd8;
 /** count, bytes: an ArrayBuffer. */
 export const BUFFER = 0xd9;

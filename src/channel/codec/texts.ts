@@ -5,7 +5,7 @@
  * fields. Copying one costs more than the rest of such a message, so a text
  * that is met a second time is given a number, which both sides remember.
  */
-import { TEXT_LENGTH_MAX, TEXTS_MAX } from './limits.js';
+import { OVERFLOW, TEXT_LENGTH_MAX, TEXTS_MAX } from './limits.js';
 import type { Shape } from './shapes.js';
 import * as tag from './tags.js';
 import type { Writer } from './writer.js';
@@ -71,14 +71,18 @@ export class TextTable {
 }
 
 export function writeText(writer: Writer, text: string, at: number): number {
+  const end = writeShortText(writer.bytes, text, at, writer.limit);
+  return end === OVERFLOW ? writeLongText(writer, text, at) : end;
+}
+
+/** Returns where the text ends, or OVERFLOW also if it is long or wide. */
+export function writeShortText(bytes: Uint8Array, text: string, at: number, limit: number): number {
   const { length } = text;
-  if (length > LOOP_MAX) return writeLongText(writer, text, at);
-  if (at + 1 + length > writer.limit) throw writer.overflow;
-  const { bytes } = writer;
+  if (length > LOOP_MAX || at + 1 + length > limit) return OVERFLOW;
   let to = at + 1;
   for (let index = 0; index < length; index++) {
     const code = text.charCodeAt(index);
-    if (code > 0xff) return writeLongText(writer, text, at);
+    if (code > 0xff) return OVERFLOW;
     bytes[to] = code;
     to += 1;
   }

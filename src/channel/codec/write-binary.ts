@@ -11,7 +11,13 @@ interface Resizable {
   readonly growable?: boolean;
 }
 
-const BUFFER_PROTOTYPE = ArrayBuffer.prototype;
+/**
+ * The engine copies into and out of shared memory a word at a time if source
+ * and target are aligned, and else a byte at a time: 64 of them take 20 ns more.
+ */
+const WORD = 8;
+/** Of fewer bytes nothing is gained. */
+const ALIGNED_MIN = 2 * WORD;
 
 /** A Uint8Array or a Buffer. One that has its buffer for itself needs no more than its bytes. */
 export function writeByteArray(writer: Writer, array: Uint8Array, at: number): number {
@@ -19,12 +25,14 @@ export function writeByteArray(writer: Writer, array: Uint8Array, at: number): n
   const isWhole =
     length > 0 &&
     length === buffer.byteLength &&
-    Object.getPrototypeOf(buffer) === BUFFER_PROTOTYPE &&
+    buffer instanceof ArrayBuffer &&
     !(buffer as Resizable).resizable;
   if (!isWhole || writer.transfer?.has(buffer) || writer.references.meet(buffer) >= 0) {
     return writeView(writer, array, at);
   }
-  return writer.copy(array, writer.count(length, writer.byte(tag.BYTES, at)));
+  const to = writer.count(length, writer.byte(tag.BYTES, at));
+  const gap = length < ALIGNED_MIN ? 0 : -(to + 1) & (WORD - 1);
+  return writer.copy(array, writer.byte(gap, to) + gap);
 }
 
 export function writeView(writer: Writer, view: ArrayBufferView, at: number): number {

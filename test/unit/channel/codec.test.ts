@@ -53,6 +53,26 @@ describe('codec', () => {
     expect(at).to.equal(end);
   });
 
+  it('numbers, short texts and bytes are the same wherever they begin, up to the limit', () => {
+    const { encoder, decoder, memory } = pair;
+    const values: unknown[] = [-0, 127, 128, -129, 32_768, -32_769, 2 ** 31, 0.5, 'é', '漢'];
+    for (let length = 0; length < 40; length++) {
+      values.push('abcdefgh'.repeat(5).slice(0, length));
+      values.push(Uint8Array.from({ length }, (_, at) => at + length));
+    }
+    for (const value of values) {
+      for (let at = 8; at < 24; at++) {
+        memory.bytes.fill(0xff, 0, 100);
+        const end = encoder.encode(memory, at, value);
+        expect(difference(value, decoder.decode(memory, at))).to.equal(null);
+        expect(decoder.end).to.equal(end);
+        expect(memory.bytes[end], 'behind the frame').to.equal(0xff);
+        expect(encoder.encode(memory, at, value, end)).to.equal(end);
+        expect(encoder.encode(memory, at, value, end - 1)).to.equal(OVERFLOW);
+      }
+    }
+  });
+
   it('no frame begins with a byte that is reserved', () => {
     for (const value of [
       0,
