@@ -3,6 +3,7 @@
 
 #include "../core/threads.h"
 
+#include "../core/sys.h"
 #include "addon.h"
 #include "args.h"
 
@@ -34,10 +35,16 @@ napi_value wake_loop(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+napi_value yield_processor(napi_env, napi_callback_info) {
+  sys::yield_processor();
+  return nullptr;
+}
+
 constexpr Export kExports[] = {
     {"threadKey", thread_key},
     {"isThreadAlive", is_thread_alive},
     {"wakeLoop", wake_loop},
+    {"yieldProcessor", yield_processor},
 };
 
 }  // namespace

@@ -161,4 +161,7 @@ int thread_create(pthread_t* thread, void* (*start)(void*), void* argument);
 // CLOCK_MONOTONIC in nanoseconds; cannot fail.
 int64_t monotonic_ns();
 
+// sched_yield(2), which fails nowhere.
+void yield_processor();
+
 }  // namespace millrace::sys

@@ -21,7 +21,8 @@ export class Lookout {
   /** Of the one under way; 0: none is. */
   #endMs = 0;
   #beganMs = 0;
-  #hasLooked = false;
+  /** Whether its first look found nothing. */
+  #isVain = false;
 
   /** What the loop had done when it last ran out of work. */
   #work = 0;
@@ -53,27 +54,27 @@ export class Lookout {
     const { durationMs } = this.#spin;
     if (durationMs === 0) return false;
     this.#arrivedBefore = this.#inbox.arrived;
-    this.#hasLooked = false;
+    this.#inbox.intake();
+    this.#isVain = this.#inbox.arrived === this.#arrivedBefore;
     this.#beganMs = this.#driver.now();
     this.#endMs = this.#beganMs + durationMs;
     return true;
   }
 
-  /** One look. False when that was the last: there is a message, or it is time. */
+  /** Another look. False when that was the last: there is a message, or it is time. */
   goesOn(deadlineMs: number): boolean {
+    // The sender may be waiting for this very processor: others keep the rest
+    // of the machine busy, or the scheduler has put both threads here.
+    if (this.#isVain) this.#driver.threads.yield();
     this.#inbox.intake();
     const nowMs = this.#driver.now();
     const hasArrived = this.#inbox.arrived !== this.#arrivedBefore;
     const isOver = nowMs >= this.#endMs;
-    if (!hasArrived && !isOver && this.#inbox.size === 0 && nowMs < deadlineMs) {
-      this.#hasLooked = true;
-      return true;
-    }
+    if (!hasArrived && !isOver && this.#inbox.size === 0 && nowMs < deadlineMs) return true;
     // What the first look finds was there already, and would have kept the
-    // loop from sleeping: no credit to the lookout. Two threads that take
-    // turns on one processor find all messages so, and lose by looking out.
-    // What else ends it, a timer or a message of this thread, says nothing.
-    const isCredit = hasArrived && this.#hasLooked;
+    // loop from sleeping: no credit to the lookout. What else ends it, a timer
+    // or a message of this thread, says nothing.
+    const isCredit = hasArrived && this.#isVain;
     if (isCredit || (isOver && !hasArrived)) this.#spin.note(hasArrived, nowMs - this.#beganMs);
     this.#endMs = 0;
     return false;

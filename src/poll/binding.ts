@@ -71,6 +71,8 @@ export interface Binding extends SocketIo {
   isThreadAlive(key: number): boolean;
   /** Any thread may wake any loop; keys of closed ones are ignored. */
   wakeLoop(wakeKey: number): void;
+  /** sched_yield(2). */
+  yieldProcessor(): void;
 
   /** Descriptors and pollers that this environment holds open, for leak checks. */
   openCounts(): { handles: number; pollers: number };

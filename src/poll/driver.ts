@@ -187,6 +187,9 @@ export interface ThreadSupport {
    * nothing once the poller was closed, or its thread has ended.
    */
   wake(wakeKey: number): void;
+
+  /** Lets another thread go first that waits for this processor. */
+  yield(): void;
 }
 
 export interface Driver {

@@ -22,6 +22,7 @@ export const nativeDriver: Driver = {
     thisThread: binding.threadKey(),
     isAlive: (key) => binding.isThreadAlive(key),
     wake: (wakeKey) => binding.wakeLoop(wakeKey),
+    yield: () => binding.yieldProcessor(),
   },
   now: readClock,
   nowOrLater: readDeadlineClock,

@@ -31,7 +31,12 @@ export class FakeDriver implements Driver {
     thisThread: 1,
     isAlive: (key) => key === 1,
     wake: (wakeKey) => this.pollers.find((poller) => poller.wakeKey === wakeKey)?.wake(),
+    yield: () => {
+      this.yields += 1;
+    },
   };
+  /** How often the processor was left to other threads. */
+  yields = 0;
   clockMs = 1000;
 
   now(): number {

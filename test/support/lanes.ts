@@ -64,6 +64,8 @@ export class Bell implements ThreadSupport {
     Atomics.notify(this.words, 0);
   }
 
+  yield(): void {}
+
   get rung(): number {
     return Atomics.load(this.words, 0);
   }
