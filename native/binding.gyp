@@ -9,6 +9,7 @@
       "core/clock.cc",
       "core/socket.cc",
       "core/datagrams.cc",
+      "core/in_flight.cc",
       "core/multicast.cc",
       "core/unix_socket.cc",
       "core/waker.cc",
@@ -28,6 +29,7 @@
       "binding/poller.cc",
       "binding/socket.cc",
       "binding/threads.cc",
+      "binding/transfer.cc",
       "binding/unix_socket.cc"
     ]
   },

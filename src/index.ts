@@ -52,6 +52,7 @@ export { Poll, type PollConfig, type PollEvent } from './poll/poll.js';
 export { PollOpt } from './poll/poll-opt.js';
 export { ReadHint } from './poll/read-hint.js';
 export { Source } from './poll/source.js';
+export type { SourceHandle, SourceKind } from './poll/source-handle.js';
 export type { Token } from './poll/token.js';
 export type { AddressLike, SocketAddress } from './socket/address.js';
 export { DatagramBatch } from './socket/datagram-batch.js';

@@ -2,6 +2,7 @@
 
 #include <napi.h>
 
+#include "../core/in_flight.h"
 #include "../core/poll_thread.h"
 #include "../core/poller.h"
 #include "args.h"
@@ -44,7 +45,8 @@ EnvState* EnvState::create(napi_env env) {
     return nullptr;
   }
   state->holds_++;
-  // Last, so that whoever has a key has the hook that takes it back.
+  // Last, so that whoever has entered has the hook that leaves.
+  InFlight::enter();
   state->thread_key_ = Threads::enter();
   return state;
 }
@@ -124,6 +126,7 @@ void EnvState::shut_down(napi_async_cleanup_hook_handle hook) {
     if (poller != nullptr) poller->close();
   }
   descriptors.close_all();
+  InFlight::leave();
   if (poll_thread_leased_) PollThread::release();
   if (doorbell_open_) {
     uv_close(reinterpret_cast<uv_handle_t*>(&doorbell_), [](uv_handle_t* handle) {
@@ -144,6 +147,7 @@ napi_value open_counts(napi_env env, napi_callback_info info) {
   Napi::Object counts = Napi::Object::New(env);
   counts.Set("handles", state->descriptors.count());
   counts.Set("pollers", state->pollers.count());
+  counts.Set("inFlight", static_cast<double>(InFlight::count()));
   return counts;
 }
 
@@ -165,6 +169,7 @@ NAPI_MODULE_INIT() {
   export_datagrams(state, exports);
   export_unix_sockets(state, exports);
   export_threads(state, exports);
+  export_transfers(state, exports);
   export_pollers(state, exports);
   export_faults(state, exports);
   napi_set_named_property(env, exports, "address", state->create_address());

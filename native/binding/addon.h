@@ -2,13 +2,15 @@
 //
 // There is no other mutable state in the binding. Functions reach theirs
 // through the data pointer they were created with, so that threads share
-// nothing but the core's poll thread and its registries of keys.
+// nothing but the core's poll thread and its registries of keys and of
+// descriptors in flight.
 //
 // How an environment ends, in this order (EnvState::shut_down):
 //   1. the thread's key is taken back, since no JavaScript runs any more; each
 //      poller leaves the poll thread and gives up its wake key: no on_ready()
 //      and no on_remote_wake() from here on;
-//   2. left-over descriptors are closed;
+//   2. left-over descriptors are closed; the last environment of the process
+//      closes those in flight as well;
 //   3. the lease on the poll thread is returned;
 //   4. libuv's handles are closed, and the last close callback lets Node go on
 //      (the cleanup hook is asynchronous for that reason);
@@ -121,6 +123,7 @@ void export_sockets(EnvState* state, napi_value exports);
 void export_datagrams(EnvState* state, napi_value exports);
 void export_unix_sockets(EnvState* state, napi_value exports);
 void export_threads(EnvState* state, napi_value exports);
+void export_transfers(EnvState* state, napi_value exports);
 void export_pollers(EnvState* state, napi_value exports);
 void export_faults(EnvState* state, napi_value exports);
 

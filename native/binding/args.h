@@ -62,6 +62,16 @@ inline bool get_double(napi_env env, napi_value value, const char* name, double*
          throw_invalid_type(env, name, "a number");
 }
 
+// A number that is never used twice, as in core/threads.h; 0, which names
+// nobody, for one that cannot be such.
+inline bool get_key(napi_env env, napi_value value, const char* name, uint64_t* result) {
+  constexpr double kKeyMax = 9007199254740991.0;  // 2^53 - 1
+  double number;
+  if (!get_double(env, value, name, &number)) return false;
+  *result = number >= 1 && number <= kKeyMax ? static_cast<uint64_t>(number) : 0;
+  return true;
+}
+
 inline bool get_bool(napi_env env, napi_value value, const char* name, bool* result) {
   return napi_get_value_bool(env, value, result) == napi_ok ||
          throw_invalid_type(env, name, "a boolean");

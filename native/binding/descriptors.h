@@ -3,6 +3,9 @@
 // JavaScript names a socket by its descriptor number. A number that is wrong,
 // or late, could close what belongs to Node or to another thread; so close()
 // asks here first. What is left over when the environment ends is closed.
+//
+// A descriptor that moves to another thread is released in one environment and
+// adopted in the other; between the two it is in flight (core/in_flight.h).
 #pragma once
 
 #include <cstddef>
@@ -30,8 +33,9 @@ class Descriptors {
     return fd < open_.size() && open_[fd];
   }
 
-  // Forgets a descriptor before it is closed: the kernel gives the number away
-  // even when close(2) reports an error. False if it is not open here.
+  // Forgets a descriptor that moves on, or before it is closed: the kernel gives
+  // the number away even when close(2) reports an error. False if it is not
+  // open here.
   bool release(int descriptor) {
     if (!has(descriptor)) return false;
     open_[static_cast<size_t>(descriptor)] = false;

@@ -11,27 +11,21 @@ namespace millrace {
 
 namespace {
 
-// kNoKey, which names nobody, for a number that cannot be a key.
-uint64_t key_of(double number) {
-  constexpr double kKeyMax = 9007199254740991.0;  // 2^53 - 1
-  return number >= 1 && number <= kKeyMax ? static_cast<uint64_t>(number) : kNoKey;
-}
-
 napi_value thread_key(napi_env env, napi_callback_info info) {
   return make_double(env, static_cast<double>(state_of(env, info)->thread_key()));
 }
 
 napi_value is_thread_alive(napi_env env, napi_callback_info info) {
   Arguments<1> args(env, info);
-  double key;
-  if (!get_double(env, args[0], "key", &key)) return nullptr;
-  return make_boolean(env, Threads::is_alive(key_of(key)));
+  ThreadKey key;
+  if (!get_key(env, args[0], "key", &key)) return nullptr;
+  return make_boolean(env, Threads::is_alive(key));
 }
 
 napi_value wake_loop(napi_env env, napi_callback_info info) {
   Arguments<1> args(env, info);
-  double key;
-  if (get_double(env, args[0], "wakeKey", &key)) RemoteWakes::wake(key_of(key));
+  WakeKey key;
+  if (get_key(env, args[0], "wakeKey", &key)) RemoteWakes::wake(key);
   return nullptr;
 }
 

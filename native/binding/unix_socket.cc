@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "../core/in_flight.h"
 #include "addon.h"
 #include "args.h"
 
@@ -215,7 +216,7 @@ napi_value adopt_foreign(napi_env env, napi_callback_info info) {
   int32_t fd;
   if (!get_int(env, args[0], "fd", &fd)) return nullptr;
   // Two owners would close it twice, and the second one somebody else's.
-  if (args.state->descriptors.has(fd)) return make_number(env, -EEXIST);
+  if (args.state->descriptors.has(fd) || InFlight::has(fd)) return make_number(env, -EEXIST);
   const int result = foreign_prepare(fd);
   return make_number(env, result < 0 ? result : args.state->descriptors.adopt(fd));
 }

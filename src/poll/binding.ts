@@ -74,8 +74,11 @@ export interface Binding extends SocketIo {
   /** sched_yield(2). */
   yieldProcessor(): void;
 
-  /** Descriptors and pollers that this environment holds open, for leak checks. */
-  openCounts(): { handles: number; pollers: number };
+  /**
+   * For leak checks: descriptors and pollers that this environment holds open,
+   * and descriptors that are in flight between any threads of the process.
+   */
+  openCounts(): { handles: number; pollers: number; inFlight: number };
 
   /** Names of the system calls that {@link injectFault} knows. */
   readonly faultCalls: readonly string[];

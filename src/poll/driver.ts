@@ -12,6 +12,7 @@
  */
 import type { DatagramIo } from './datagram-io.js';
 
+import type { TransferIo } from './transfer-io.js';
 import type { UnixIo } from './unix-io.js';
 
 /** What a driver calls an open socket: a file descriptor on `native`. */
@@ -127,7 +128,7 @@ export const ShutdownHow = { read: 0, write: 1, both: 2 } as const;
 export const RECV_TRUNCATED = 0x40000000;
 
 /** Non-blocking socket operations on handles. Every result is a value or `-errno`. */
-export interface SocketIo extends UnixIo, DatagramIo {
+export interface SocketIo extends UnixIo, DatagramIo, TransferIo {
   /** Where addresses are passed: in before a call, out after it. */
   readonly address: AddressWords;
 

@@ -11,11 +11,14 @@ import { requirePart } from '../validate.js';
 import type { Driver, Handle, SocketIo } from './driver.js';
 import { Interest } from './interest.js';
 import type { Registration } from './registry.js';
+import { numberOf, type SourceHandle, type SourceKind } from './source-handle.js';
 
 const EAGAIN = -constants.errno.EAGAIN;
 
 /** No call succeeds on it, so that hot paths need no check for being closed. */
 const CLOSED_HANDLE: Handle = -1;
+/** The same, of a source that lives on elsewhere. */
+const GIVEN_HANDLE: Handle = -2;
 
 const ORIGINS = 'bind(), connect(), accept(), pair() or pipe()';
 
@@ -39,9 +42,12 @@ export abstract class Source {
     this.handle = handle;
   }
 
-  /** Whether `close()` was called. */
+  /** @internal What {@link transfer} calls it. */
+  protected abstract get kind(): SourceKind;
+
+  /** Whether `close()` or {@link transfer} was called. */
   get closed(): boolean {
-    return this.handle === CLOSED_HANDLE;
+    return this.handle < 0;
   }
 
   /** Deregisters and closes. After it returns no event is delivered. Idempotent. */
@@ -57,6 +63,37 @@ export abstract class Source {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  /**
+   * Gives the source away, to another thread of this process: there `from()` of
+   * the same class makes a source of the handle, once. Here it is closed from
+   * now on, and its descriptor is not; bytes, datagrams and connections that
+   * wait in the system go with it. Registrations do not: deregister it first.
+   *
+   * The handle is a plain object: send it in a message, by `postMessage()` or
+   * as `workerData`. Until somebody has called `from()` the source is *in
+   * flight* and belongs to no thread, so it outlives both. If the message was
+   * refused, or its receiver has ended, `from()` takes the source back here.
+   * What is still in flight when the last thread that uses Millrace ends is
+   * closed then.
+   *
+   * @throws MillraceError ERR_SOURCE_REGISTERED, ERR_SOURCE_CLOSED; EEXIST for a
+   * descriptor that an `FdSource` of another thread has taken over as well and
+   * given away. The source stays open then.
+   */
+  transfer(): SourceHandle {
+    if (this.closed) throw sourceClosed(this, 'transfer()');
+    if (this.registration !== null) throw stillRegistered(this);
+    const { handle: fd, kind, driver } = this;
+    const generation = this.check(this.io.release(fd, numberOf(kind)), 'transfer');
+    this.handle = GIVEN_HANDLE;
+    return { millrace: 'source', driver: driver.name, kind, fd, generation };
+  }
+
+  /** @internal Whether {@link transfer} closed it. */
+  get isGiven(): boolean {
+    return this.handle === GIVEN_HANDLE;
   }
 
   /** @internal Tells a source from an object that merely looks like one. */
@@ -107,8 +144,18 @@ export abstract class Source {
 
 /** @internal */
 export function sourceClosed(source: Source, operation: string): MillraceError {
+  const what = source.isGiven
+    ? 'was given away by transfer(); use the one that from() made of its handle'
+    : 'was closed; open another one';
   return new MillraceError(
     'ERR_SOURCE_CLOSED',
-    `${operation}: this ${source.constructor.name} was closed; open another one`,
+    `${operation}: this ${source.constructor.name} ${what}`,
+  );
+}
+
+function stillRegistered(source: Source): MillraceError {
+  return new MillraceError(
+    'ERR_SOURCE_REGISTERED',
+    `transfer(): this ${source.constructor.name} is registered; deregister() it first`,
   );
 }

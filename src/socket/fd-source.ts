@@ -1,6 +1,7 @@
 import { systemError } from '../errors.js';
 import { currentDriver } from '../poll/current-driver.js';
 import type { Driver, Handle } from '../poll/driver.js';
+import { acquire, type SourceHandle, type SourceKind } from '../poll/source-handle.js';
 import { requireInteger } from '../validate.js';
 import { FileSource } from './file-source.js';
 
@@ -22,7 +23,7 @@ export class FdSource extends FileSource {
    * and `register()` refuses them with EPERM.
    *
    * @throws a system error: EBADF for what is not open, EEXIST for what a
-   * source owns already; TypeError ERR_INVALID_ARG_TYPE; RangeError
+   * source owns already, or is in flight; TypeError ERR_INVALID_ARG_TYPE; RangeError
    * ERR_OUT_OF_RANGE
    */
   constructor(fd: number);
@@ -31,6 +32,19 @@ export class FdSource extends FileSource {
   constructor(fd: number, owner?: Driver) {
     const driver = owner ?? currentDriver();
     super(driver, owner === undefined ? adopt(driver, fd) : fd);
+  }
+
+  /**
+   * The source that {@link transfer} of a `FdSource` gave away, on whichever thread:
+   * it belongs to the calling thread from now on. A handle is good for one call.
+   *
+   * @throws TypeError ERR_INVALID_ARG_TYPE for what is no handle,
+   * ERR_INVALID_ARG_VALUE for one of another class; MillraceError
+   * ERR_HANDLE_SPENT, ERR_DRIVER_MISMATCH
+   */
+  static from(handle: SourceHandle): FdSource {
+    const acquired = acquire('FdSource', handle);
+    return new FdSource(acquired.handle, acquired.driver);
   }
 
   /** As `read()` of a stream. @throws a system error (EIO ...), and what streams throw */
@@ -46,6 +60,11 @@ export class FdSource extends FileSource {
   /** As {@link write}, from several buffers in one system call: the first 1024 of them. */
   writev(buffers: readonly Uint8Array[]): number | null {
     return this.writeAll(buffers);
+  }
+
+  /** @internal */
+  protected override get kind(): SourceKind {
+    return 'FdSource';
   }
 }
 

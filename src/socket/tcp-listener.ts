@@ -2,6 +2,7 @@ import { systemError } from '../errors.js';
 import { BACKLOG_MAX, DEFAULT_BACKLOG } from '../limits.js';
 import { currentDriver } from '../poll/current-driver.js';
 import type { Driver, Handle } from '../poll/driver.js';
+import { acquire, type SourceHandle, type SourceKind } from '../poll/source-handle.js';
 import { requireBoolean, requireInteger, requireOptions } from '../validate.js';
 import { type AddressLike, readAddress, type SocketAddress, writeAddress } from './address.js';
 import { Listener } from './listener.js';
@@ -46,10 +47,28 @@ export class TcpListener extends Listener<TcpStream> {
     return new TcpListener(driver, handle);
   }
 
+  /**
+   * The listener that {@link transfer} of a `TcpListener` gave away, on whichever thread:
+   * it belongs to the calling thread from now on. A handle is good for one call.
+   *
+   * @throws TypeError ERR_INVALID_ARG_TYPE for what is no handle,
+   * ERR_INVALID_ARG_VALUE for one of another class; MillraceError
+   * ERR_HANDLE_SPENT, ERR_DRIVER_MISMATCH
+   */
+  static from(handle: SourceHandle): TcpListener {
+    const acquired = acquire('TcpListener', handle);
+    return new TcpListener(acquired.driver, acquired.handle);
+  }
+
   /** Where it listens, with the port that the system chose. */
   get localAddress(): SocketAddress {
     this.check(this.io.localAddress(this.handle), 'getsockname');
     return readAddress(this.io.address);
+  }
+
+  /** @internal */
+  protected override get kind(): SourceKind {
+    return 'TcpListener';
   }
 
   /** @internal */

@@ -1,6 +1,7 @@
 import { outOfRange, systemError } from '../errors.js';
 import { currentDriver } from '../poll/current-driver.js';
 import { SocketOption } from '../poll/driver.js';
+import { acquire, type SourceHandle, type SourceKind } from '../poll/source-handle.js';
 import { requireBoolean, requireDuration } from '../validate.js';
 import { type AddressLike, readAddress, type SocketAddress, writeAddress } from './address.js';
 import { Stream } from './stream.js';
@@ -28,6 +29,19 @@ export class TcpStream extends Stream {
     const handle = driver.io.tcpConnect();
     if (handle < 0) throw systemError(handle, 'connect', endpoint);
     return new TcpStream(driver, handle);
+  }
+
+  /**
+   * The connection that {@link transfer} of a `TcpStream` gave away, on whichever thread:
+   * it belongs to the calling thread from now on. A handle is good for one call.
+   *
+   * @throws TypeError ERR_INVALID_ARG_TYPE for what is no handle,
+   * ERR_INVALID_ARG_VALUE for one of another class; MillraceError
+   * ERR_HANDLE_SPENT, ERR_DRIVER_MISMATCH
+   */
+  static from(handle: SourceHandle): TcpStream {
+    const acquired = acquire('TcpStream', handle);
+    return new TcpStream(acquired.driver, acquired.handle);
   }
 
   /** Sends small writes at once (on) or lets the system gather them (off). */
@@ -58,6 +72,11 @@ export class TcpStream extends Stream {
   get peerAddress(): SocketAddress {
     this.check(this.io.peerAddress(this.handle), 'getpeername');
     return readAddress(this.io.address);
+  }
+
+  /** @internal */
+  protected override get kind(): SourceKind {
+    return 'TcpStream';
   }
 
   #setOption(option: SocketOption, value: number): void {

@@ -5,6 +5,7 @@ import { UdpOption } from '../poll/datagram-io.js';
 import { type Driver, type Handle, RECV_TRUNCATED } from '../poll/driver.js';
 import { Interest } from '../poll/interest.js';
 import { Source } from '../poll/source.js';
+import { acquire, type SourceHandle, type SourceKind } from '../poll/source-handle.js';
 import { requireBoolean, requireInteger, requireOptions, requirePart } from '../validate.js';
 import { type AddressLike, readAddress, type SocketAddress, writeAddress } from './address.js';
 import { DatagramBatch } from './datagram-batch.js';
@@ -76,6 +77,19 @@ export class UdpSocket extends Source {
     );
     if (handle < 0) throw systemError(handle, 'bind', endpoint);
     return new UdpSocket(driver, handle);
+  }
+
+  /**
+   * The socket that {@link transfer} of a `UdpSocket` gave away, on whichever thread:
+   * it belongs to the calling thread from now on. A handle is good for one call.
+   *
+   * @throws TypeError ERR_INVALID_ARG_TYPE for what is no handle,
+   * ERR_INVALID_ARG_VALUE for one of another class; MillraceError
+   * ERR_HANDLE_SPENT, ERR_DRIVER_MISMATCH
+   */
+  static from(handle: SourceHandle): UdpSocket {
+    const acquired = acquire('UdpSocket', handle);
+    return new UdpSocket(acquired.driver, acquired.handle);
   }
 
   /** Fixes the peer: {@link send} goes there, and only its datagrams are received. */
@@ -236,6 +250,11 @@ export class UdpSocket extends Source {
   get localAddress(): SocketAddress {
     this.check(this.io.localAddress(this.handle), 'getsockname');
     return readAddress(this.io.address);
+  }
+
+  /** @internal */
+  protected override get kind(): SourceKind {
+    return 'UdpSocket';
   }
 
   #sendPart(buffer: Uint8Array, start?: number, end?: number): number {

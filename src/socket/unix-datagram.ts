@@ -3,6 +3,7 @@ import { currentDriver } from '../poll/current-driver.js';
 import { type Driver, type Handle, RECV_TRUNCATED } from '../poll/driver.js';
 import { Interest } from '../poll/interest.js';
 import { Source } from '../poll/source.js';
+import { acquire, type SourceHandle, type SourceKind } from '../poll/source-handle.js';
 import {
   encodePath,
   pathOf,
@@ -63,6 +64,19 @@ export class UnixDatagram extends Source {
     const result = driver.io.unixPair(true, handles);
     if (result < 0) throw systemError(result, 'socketpair');
     return [new UnixDatagram(driver, handles[0]), new UnixDatagram(driver, handles[1])];
+  }
+
+  /**
+   * The socket that {@link transfer} of a `UnixDatagram` gave away, on whichever thread:
+   * it belongs to the calling thread from now on. A handle is good for one call.
+   *
+   * @throws TypeError ERR_INVALID_ARG_TYPE for what is no handle,
+   * ERR_INVALID_ARG_VALUE for one of another class; MillraceError
+   * ERR_HANDLE_SPENT, ERR_DRIVER_MISMATCH
+   */
+  static from(handle: SourceHandle): UnixDatagram {
+    const acquired = acquire('UnixDatagram', handle);
+    return new UnixDatagram(acquired.driver, acquired.handle);
   }
 
   /**
@@ -132,5 +146,10 @@ export class UnixDatagram extends Source {
   get peerAddress(): UnixAddress {
     this.check(this.io.unixPeerPath(this.handle, pathRoom), 'getpeername');
     return { path: readPath() };
+  }
+
+  /** @internal */
+  protected override get kind(): SourceKind {
+    return 'UnixDatagram';
   }
 }

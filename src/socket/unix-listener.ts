@@ -2,6 +2,7 @@ import { systemError } from '../errors.js';
 import { BACKLOG_MAX, DEFAULT_BACKLOG } from '../limits.js';
 import { currentDriver } from '../poll/current-driver.js';
 import type { Driver, Handle } from '../poll/driver.js';
+import { acquire, type SourceHandle, type SourceKind } from '../poll/source-handle.js';
 import { requireInteger, requireOptions } from '../validate.js';
 import { Listener } from './listener.js';
 import {
@@ -48,9 +49,27 @@ export class UnixListener extends Listener<UnixStream> {
     return new UnixListener(driver, handle);
   }
 
+  /**
+   * The listener that {@link transfer} of a `UnixListener` gave away, on whichever thread:
+   * it belongs to the calling thread from now on. A handle is good for one call.
+   *
+   * @throws TypeError ERR_INVALID_ARG_TYPE for what is no handle,
+   * ERR_INVALID_ARG_VALUE for one of another class; MillraceError
+   * ERR_HANDLE_SPENT, ERR_DRIVER_MISMATCH
+   */
+  static from(handle: SourceHandle): UnixListener {
+    const acquired = acquire('UnixListener', handle);
+    return new UnixListener(acquired.driver, acquired.handle);
+  }
+
   get localAddress(): UnixAddress {
     this.check(this.io.unixLocalPath(this.handle, pathRoom), 'getsockname');
     return { path: readPath() };
+  }
+
+  /** @internal */
+  protected override get kind(): SourceKind {
+    return 'UnixListener';
   }
 
   /** @internal */

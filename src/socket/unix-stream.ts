@@ -2,6 +2,7 @@ import { invalidType, MillraceError, outOfRange, systemError } from '../errors.j
 import { currentDriver } from '../poll/current-driver.js';
 import { Interest } from '../poll/interest.js';
 import { Source, sourceClosed } from '../poll/source.js';
+import { acquire, type SourceHandle, type SourceKind } from '../poll/source-handle.js';
 import { RECV_LOST } from '../poll/unix-io.js';
 import { requireBytes } from '../validate.js';
 import { requireRoom } from './byte-source.js';
@@ -63,6 +64,19 @@ export class UnixStream extends Stream {
     const result = driver.io.unixPair(false, handles);
     if (result < 0) throw systemError(result, 'socketpair');
     return [new UnixStream(driver, handles[0]), new UnixStream(driver, handles[1])];
+  }
+
+  /**
+   * The connection that {@link transfer} of a `UnixStream` gave away, on whichever thread:
+   * it belongs to the calling thread from now on. A handle is good for one call.
+   *
+   * @throws TypeError ERR_INVALID_ARG_TYPE for what is no handle,
+   * ERR_INVALID_ARG_VALUE for one of another class; MillraceError
+   * ERR_HANDLE_SPENT, ERR_DRIVER_MISMATCH
+   */
+  static from(handle: SourceHandle): UnixStream {
+    const acquired = acquire('UnixStream', handle);
+    return new UnixStream(acquired.driver, acquired.handle);
   }
 
   /**
@@ -129,6 +143,11 @@ export class UnixStream extends Stream {
   get peerAddress(): UnixAddress {
     this.check(this.io.unixPeerPath(this.handle, pathRoom), 'getpeername');
     return { path: readPath() };
+  }
+
+  /** @internal */
+  protected override get kind(): SourceKind {
+    return 'UnixStream';
   }
 }
 

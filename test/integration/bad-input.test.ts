@@ -26,6 +26,8 @@ import {
   ObjectPool,
   Poll,
   PollOpt,
+  PipeReader,
+  PipeWriter,
   pipe,
   ReadHint,
   RingBuf,
@@ -36,10 +38,12 @@ import {
   UdpSocket,
   UnixDatagram,
   UnixListener,
+  UnixStream,
 } from '../../src/index.js';
 import { withFakeThreads } from '../support/fake-inlet.js';
+import { inFlight } from '../support/flights.js';
 import { leavesNothingBehind } from '../support/leaks.js';
-import { acceptFrom, bytes, closingAfterEach, type Own } from '../support/sockets.js';
+import { acceptFrom, bytes, closingAfterEach, type Own, tcpPair } from '../support/sockets.js';
 import { type Thrown, thrownBy } from '../support/thrown.js';
 import { Paths, unixStreams } from '../support/unix.js';
 
@@ -106,6 +110,7 @@ const streamMembers: Record<string, Row> = {
 const sourceMembers: Record<string, Row> = {
   closed: NOTHING,
   close: NOTHING,
+  transfer: NOTHING,
   'Symbol.dispose': NOTHING,
 };
 
@@ -223,7 +228,10 @@ const SUBJECTS: Record<string, Subject> = {
   Source: { open: null, members: sourceMembers },
   TcpListener: {
     open: (own) => own(TcpListener.bind(LOCAL)),
-    statics: { bind: { args: () => [LOCAL, { backlog: 1 }] } },
+    statics: {
+      bind: { args: () => [LOCAL, { backlog: 1 }] },
+      from: { args: (own) => inFlight(own, TcpListener.bind(LOCAL), TcpListener.from) },
+    },
     members: { accept: NOTHING, localAddress: NOTHING },
   },
   TcpStream: {
@@ -233,7 +241,10 @@ const SUBJECTS: Record<string, Subject> = {
       own(acceptFrom(listener));
       return stream;
     },
-    statics: { connect: { args: (own) => [own(TcpListener.bind(LOCAL)).localAddress] } },
+    statics: {
+      connect: { args: (own) => [own(TcpListener.bind(LOCAL)).localAddress] },
+      from: { args: (own) => inFlight(own, tcpPair(own)[0], TcpStream.from) },
+    },
     members: {
       ...streamMembers,
       setNoDelay: { args: () => [true] },
@@ -258,7 +269,10 @@ const SUBJECTS: Record<string, Subject> = {
   },
   UdpSocket: {
     open: (own) => own(UdpSocket.bind(LOCAL)),
-    statics: { bind: { args: () => [LOCAL, { reusePort: true }] } },
+    statics: {
+      bind: { args: () => [LOCAL, { reusePort: true }] },
+      from: { args: (own) => inFlight(own, UdpSocket.bind(LOCAL), UdpSocket.from) },
+    },
     members: {
       connect: { args: () => ['127.0.0.1:9'] },
       recvFrom: { args: buffer },
@@ -285,7 +299,12 @@ const SUBJECTS: Record<string, Subject> = {
   },
   UnixListener: {
     open: (own) => own(UnixListener.bind(unixPath(own))),
-    statics: { bind: { args: (own) => [unixPath(own), { backlog: 1 }], harmful: isText } },
+    statics: {
+      bind: { args: (own) => [unixPath(own), { backlog: 1 }], harmful: isText },
+      from: {
+        args: (own) => inFlight(own, UnixListener.bind(unixPath(own)), UnixListener.from),
+      },
+    },
     members: { accept: NOTHING, localAddress: NOTHING },
   },
   UnixStream: {
@@ -293,6 +312,7 @@ const SUBJECTS: Record<string, Subject> = {
     statics: {
       connect: { args: (own) => [own(UnixListener.bind(unixPath(own))).localAddress] },
       pair: NOTHING,
+      from: { args: (own) => inFlight(own, unixStreams(own)[0], UnixStream.from) },
     },
     members: {
       ...streamMembers,
@@ -306,6 +326,7 @@ const SUBJECTS: Record<string, Subject> = {
       bind: { args: (own) => [unixPath(own)], harmful: isText },
       unbound: NOTHING,
       pair: NOTHING,
+      from: { args: (own) => inFlight(own, UnixDatagram.unbound(), UnixDatagram.from) },
     },
     members: {
       connect: { args: (own) => [own(UnixDatagram.bind(unixPath(own))).localAddress] },
@@ -317,9 +338,14 @@ const SUBJECTS: Record<string, Subject> = {
       peerAddress: NOTHING,
     },
   },
-  PipeReader: { open: (own) => pipe().map(own)[0], members: { read: { args: buffer } } },
+  PipeReader: {
+    open: (own) => pipe().map(own)[0],
+    statics: { from: { args: (own) => inFlight(own, pipe().map(own)[0], PipeReader.from) } },
+    members: { read: { args: buffer } },
+  },
   PipeWriter: {
     open: (own) => pipe().map(own)[1],
+    statics: { from: { args: (own) => inFlight(own, pipe().map(own)[1], PipeWriter.from) } },
     members: {
       write: { args: buffer },
       writev: { args: () => [[bytes('a'), bytes('b')]] },
@@ -330,6 +356,11 @@ const SUBJECTS: Record<string, Subject> = {
     // Nothing is open there, so that nothing is lost when it is replaced; and
     // the input and output of the test's own process are not to be taken over.
     construct: { args: () => [2 ** 30], harmful: (wrong) => wrong === 0 || wrong === 1 },
+    statics: {
+      from: {
+        args: (own) => inFlight(own, new FdSource(openSync('/dev/null', 'r')), FdSource.from),
+      },
+    },
     members: {
       read: { args: buffer },
       write: { args: buffer },
@@ -434,6 +465,8 @@ const INTERNAL = new Set([
   'sentCount',
   'isBatch',
   'isSource',
+  'isGiven',
+  'kind',
   'transferHandle',
   'stopWith',
   'of',

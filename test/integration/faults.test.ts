@@ -27,7 +27,7 @@ interface Report {
   errors: ({ code?: string; syscall?: string; message?: string } | null)[];
   lastError: unknown;
   descriptors: number;
-  counts: { handles: number; pollers: number };
+  counts: { handles: number; pollers: number; inFlight: number };
 }
 
 /** Calls that the scenario makes with any backend; a fault there must be met. */
@@ -97,7 +97,7 @@ describe('a system call that fails', function () {
       expect(after).to.deep.equal({
         lastError: null,
         descriptors: peaceful.descriptors,
-        counts: { handles: 0, pollers: 0 },
+        counts: { handles: 0, pollers: 0, inFlight: 0 },
       });
       if (made.has(call)) expect(errors.length, 'faults that were met').to.be.above(0);
       for (const error of errors) {

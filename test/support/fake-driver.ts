@@ -18,6 +18,7 @@ import {
 import { Interest } from '../../src/poll/interest.js';
 import { PollOpt } from '../../src/poll/poll-opt.js';
 import { Source } from '../../src/poll/source.js';
+import type { SourceKind } from '../../src/poll/source-handle.js';
 
 const EINTR = -4;
 const ENOENT = -2;
@@ -66,7 +67,11 @@ export class FakeDriver implements Driver {
 /** Only what sources and registries call; the rest is for real drivers. */
 class FakeIo {
   readonly closedHandles: Handle[] = [];
+  readonly #flights = new Set<string>();
+  #generation = 0;
   probeResult = 0;
+  /** What release() returns, if it is to fail: `-errno`. */
+  releaseResult = 0;
 
   close(handle: Handle): number {
     this.closedHandles.push(handle);
@@ -75,6 +80,17 @@ class FakeIo {
 
   probe(): number {
     return this.probeResult;
+  }
+
+  release(handle: Handle, kind: number): number {
+    if (this.releaseResult < 0) return this.releaseResult;
+    this.#generation += 1;
+    this.#flights.add(`${handle} ${this.#generation} ${kind}`);
+    return this.#generation;
+  }
+
+  acquire(handle: Handle, generation: number, kind: number): number {
+    return this.#flights.delete(`${handle} ${generation} ${kind}`) ? handle : ENOENT;
   }
 }
 
@@ -242,5 +258,9 @@ let lastHandle = 1000;
 export class FakeSource extends Source {
   constructor(driver: Driver) {
     super(driver, lastHandle++);
+  }
+
+  protected override get kind(): SourceKind {
+    return 'FdSource';
   }
 }
