@@ -122,4 +122,40 @@ describe('programs of the guides', function () {
       expect((await rest(socket).catch(() => Buffer.alloc(0))).length).to.equal(0);
     });
   });
+
+  describe('hand-over', () => {
+    let port = 0;
+
+    beforeEach(async () => {
+      program = new Program('test/docs/hand-over.js');
+      const [, shown] = await program.waitFor(/Listening on port (\d+)/);
+      port = Number(shown);
+    });
+
+    it('answers from two threads by turns, also what came before the move', async () => {
+      const threads: string[] = [];
+      for (let client = 0; client < 4; client++) {
+        const socket = connect(port, '127.0.0.1');
+        sockets.push(socket);
+        // Queued before the connection is there, so that it arrives with it.
+        socket.write(`hello ${client}`);
+        const [data] = (await once(socket, 'data')) as [Buffer];
+        const [, thread, text] = /^(\d+): (.*)$/.exec(data.toString())!;
+        expect(text).to.equal(`hello ${client}`);
+        threads.push(thread);
+      }
+      expect(new Set(threads).size).to.equal(2);
+      expect(threads.slice(0, 2)).to.deep.equal(threads.slice(2));
+    });
+
+    it('closes all connections, on whichever thread, and ends at SIGTERM', async () => {
+      const clients = await Promise.all([connectTo(port), connectTo(port)]);
+      for (const client of clients) client.write('x');
+      await Promise.all(clients.map((client) => once(client, 'data')));
+      const ended = Promise.all(clients.map(rest));
+      program.kill('SIGTERM');
+      await ended;
+      expect(await program.end()).to.include({ code: 0, signal: null, stderr: '' });
+    });
+  });
 });
