@@ -124,6 +124,7 @@ describe('examples', function () {
   it('11-ping-pong plays a ball between two threads', async () => {
     const round = ['ping in shard 0', 'pong in shard 1'];
     expect(await outputOf('11-ping-pong')).to.deep.equal([...round, ...round, '']);
+  });
 
   it('12-multicast-discovery tells each node of the others, at ports of their own', async () => {
     const lines = await outputOf('12-multicast-discovery');
