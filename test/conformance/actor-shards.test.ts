@@ -3,7 +3,7 @@
  * of their own. One suite, run with `shards: 0` and with `shards: 2`.
  */
 import { expect } from 'chai';
-import { ActorRef, MillraceError } from '../../src/index.js';
+import { ActorRef, EventLoop, MillraceError } from '../../src/index.js';
 import type { Player } from '../fixtures/actors/player.js';
 import { QUICK, stopOf } from '../support/actors.js';
 import { eventually } from '../support/eventually.js';
@@ -208,6 +208,75 @@ for (const shards of [0, 2]) {
         }
       });
 
+      it('C1: first in, first out, also after messages had to wait', async () => {
+        const { spawnPlayer } = bound(await stage());
+        const actor = await spawnPlayer({ shard: 0, mailbox });
+        const other = await spawnPlayer({ shard: shards });
+        const open = await hold(actor);
+        // The second half comes while the first is being delivered.
+        const first = other.ask(['flood', actor, 0, 700]);
+        for (let index = 0; index < 700; index++) actor.send(['number', 'mine', index]);
+        await first;
+        open();
+        const second = other.ask(['flood', actor, 700, 300]);
+        for (let index = 700; index < 1000; index++) actor.send(['number', 'mine', index]);
+        await second;
+        await eventually(async () => expect(await actor.ask(['numbers'])).to.have.length(2000));
+        const numbers = await actor.ask<[unknown, number][]>(['numbers']);
+        for (const sender of ['mine', shards]) {
+          const indices = numbers.filter(([from]) => from === sender).map(([, index]) => index);
+          expect(indices).to.deep.equal([...Array(1000).keys()]);
+        }
+      });
+
+      it('C4: what cannot be cloned throws at the sender, and takes no place', async function () {
+        if (!isApart) return;
+        const { spawnPlayer } = bound(await stage());
+        const actor = await spawnPlayer({ shard: 0, mailbox: { ...mailbox, capacity: 1 } });
+        const open = await hold(actor);
+        for (let round = 0; round < 3; round++) {
+          expect(() => actor.send(['echo', () => {}])).to.throw(DOMException);
+          const asked = await rejectionOf(actor.ask(['echo', () => {}]));
+          expect(asked.name).to.equal('DataCloneError');
+        }
+        expect(actor.send(['noted'])).to.equal(true);
+        expect(actor.send(['noted'])).to.equal(false);
+        open();
+        // An answer is no different.
+        await eventually(async () => {
+          const answer = await rejectionOf(actor.ask(['unclonable']));
+          expect(answer.name).to.equal('DataCloneError');
+        });
+      });
+
+      it('a reference of another system is refused at the sender', async () => {
+        if (!isApart) return;
+        const { spawnPlayer } = bound(await stage());
+        const stranger = await (await start({ shards: 0 })).spawnPlayer();
+        const actor = await spawnPlayer({ shard: 0 });
+        const error = await rejectionOf(actor.ask(['echo', stranger]));
+        expect(error.code).to.equal('ERR_NOT_TRANSFERABLE');
+        expect(() => actor.transfer()).to.throw(MillraceError);
+        expect(await actor.ask(['echo', 1])).to.equal(1);
+      });
+
+      it('a sender of a loop in a message works there', async () => {
+        const { spawnPlayer } = bound(await stage());
+        const actor = await spawnPlayer({ shard: 0 });
+        const loop = new EventLoop();
+        const got: unknown[] = [];
+        const running = loop.run({
+          notify: (_, message) => {
+            got.push(message);
+            loop.shutdown();
+          },
+        });
+        await actor.ask(['tell', loop.channel(), ['hello']]);
+        await running;
+        loop.close();
+        expect(got).to.deep.equal([['hello']]);
+      });
+
       it('A5: sendAsync() waits for room, in turn, and no send() overtakes it', async () => {
         const { spawnPlayer } = bound(await stage());
         const actor = await spawnPlayer({ shard: 0, mailbox: { ...mailbox, capacity: 2 } });
@@ -331,6 +400,25 @@ for (const shards of [0, 2]) {
         });
         const numbers = await collector.ask<number[][]>(['numbers']);
         expect(numbers.map(([, index]) => index)).to.deep.equal([...Array(1000).keys()]);
+      });
+
+      it('A7: a message that was taken is delivered, also while others stop the actor', async () => {
+        const { system, spawnPlayer } = bound(await stage());
+        const sender = await spawnPlayer({ shard: shards });
+        const count = 20_000;
+        let refused = 0;
+        for (let round = 0; round < 10; round++) {
+          const actor = await spawnPlayer({ shard: 0, mailbox: { capacity: 100_000 } });
+          const flood = sender.ask<number>(['flood', actor, 0, count]);
+          // In the middle of the flood.
+          await eventually(async () => {
+            expect(await actor.ask(['numbers'])).not.to.deep.equal([]);
+          });
+          await actor.stop();
+          refused += count - (await flood);
+          // Whatever was taken and not delivered would be a dead letter more.
+          expect((await system.metrics()).refusedStopped).to.equal(refused);
+        }
       });
 
       it('A7: watch() tells once, also afterwards; it can be taken back', async () => {

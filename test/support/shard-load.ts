@@ -145,11 +145,24 @@ export async function deaths(
   seed: number,
   print?: (line: string) => void,
 ): Promise<string[]> {
-  const { next } = random(seed);
   const system = await ActorSystem.start({
     shards: VICTIMS + 1,
     resourceLimits: { maxOldGenerationSizeMb: 40, maxYoungGenerationSizeMb: 8 },
   });
+  try {
+    return await endThreads(system, { count, next: random(seed).next, print });
+  } finally {
+    await system.stop({ timeoutMs: 0 });
+  }
+}
+
+interface Ends {
+  count: number;
+  next: () => number;
+  print: ((line: string) => void) | undefined;
+}
+
+async function endThreads(system: ActorSystem, { count, next, print }: Ends): Promise<string[]> {
   const exits: ShardExitEvent[] = [];
   system.on('shardExit', (event) => exits.push(event));
   const supervision = { maxRestarts: 1e9, withinMs: 1, backoffMs: 0 };

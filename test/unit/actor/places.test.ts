@@ -1,0 +1,94 @@
+/** The places of mailboxes in shared memory, as the threads of a system use them. */
+import { expect } from 'chai';
+import type { MailboxPolicy } from '../../../src/actor/options.js';
+import { Places, Taken } from '../../../src/actor/places.js';
+import { DROPPED_IN_FLIGHT_MAX, PLACES_MAX } from '../../../src/limits.js';
+
+const REFUSE: MailboxPolicy = { capacity: 2, overflow: 'refuse', serial: false };
+const SHARD = 3;
+
+describe('Places', () => {
+  it('a slot has as many places as its mailbox; those given back can be taken again', () => {
+    const places = new Places();
+    expect(places.open(5, 7, REFUSE, 1)).to.equal(true);
+    expect(places.take(5, 7, SHARD, 0)).to.equal(Taken.DONE);
+    expect(places.take(5, 7, SHARD, 1)).to.equal(Taken.FULL);
+    expect(places.takeOwn(5)).to.equal(false);
+    places.release(5);
+    expect(places.takeOwn(5)).to.equal(true);
+    expect(places.count(5)).to.equal(2);
+    expect(places.capacity(5)).to.equal(2);
+  });
+
+  it('an actor of the past takes nothing, and leaves its successor its places', () => {
+    const places = new Places();
+    places.open(0, 1, REFUSE, 0);
+    places.take(0, 1, SHARD, 0);
+    places.close(0);
+    expect(places.isOpen(0, 1)).to.equal(false);
+    expect(places.take(0, 1, SHARD, 1)).to.equal(Taken.GONE);
+    places.open(0, 2, REFUSE, 0);
+    expect(places.take(0, 1, SHARD, 1)).to.equal(Taken.GONE);
+    // What was on its way to the first arrives, and gives its place back.
+    places.release(0);
+    expect(places.count(0)).to.equal(0);
+    expect(places.take(0, 2, SHARD, 1)).to.equal(Taken.DONE);
+  });
+
+  it('a mailbox that drops is bounded by what may be on its way', () => {
+    const places = new Places();
+    const policy = { ...REFUSE, overflow: 'dropOldest' } as const;
+    places.open(0, 1, policy, DROPPED_IN_FLIGHT_MAX + 1);
+    expect(places.drops(0)).to.equal(true);
+    expect(places.capacity(0)).to.equal(2);
+    expect(places.take(0, 1, SHARD, 0)).to.equal(Taken.DONE);
+    expect(places.take(0, 1, SHARD, 0)).to.equal(Taken.FULL);
+  });
+
+  it('the place that a dead sender has not used is known', () => {
+    const places = new Places();
+    places.open(4, 1, REFUSE, 0);
+    expect(places.unsent(SHARD)).to.equal(null);
+    places.take(4, 1, SHARD, 41);
+    places.sent(SHARD);
+    expect(places.unsent(SHARD)).to.equal(null);
+    places.take(4, 1, SHARD, 42);
+    expect(new Places(places.buffer).unsent(SHARD)).to.deep.equal({ slot: 4, sent: 42 });
+    expect(places.unsent(SHARD)).to.equal(null);
+  });
+
+  it('of a dead shard, tells what was lost, and takes nothing more', () => {
+    const places = new Places();
+    places.open(0, 1, REFUSE, 2);
+    places.open(3, 9, REFUSE, 0);
+    const lost: number[][] = [];
+    places.closeAll((slot, generation, count) => lost.push([slot, generation, count]));
+    expect(lost).to.deep.equal([
+      [0, 1, 2],
+      [3, 9, 0],
+    ]);
+    expect(places.take(3, 9, SHARD, 0)).to.equal(Taken.GONE);
+  });
+
+  it('beyond its last slot everything is taken, and nothing counted', () => {
+    const places = new Places();
+    expect(places.open(PLACES_MAX - 1, 1, REFUSE, 0)).to.equal(true);
+    expect(places.open(PLACES_MAX, 1, REFUSE, 0)).to.equal(false);
+    for (let count = 0; count < 5; count++) {
+      expect(places.take(PLACES_MAX, 1, SHARD, count)).to.equal(Taken.DONE);
+    }
+    places.release(PLACES_MAX);
+    expect(places.isOpen(PLACES_MAX, 1)).to.equal(true);
+  });
+
+  it('who waits for room is woken by a place given back, and by the end', async () => {
+    const places = new Places();
+    places.open(0, 1, REFUSE, 2);
+    for (const change of [() => places.release(0), () => places.close(0)]) {
+      places.expectRoom(0);
+      const room = places.room(0);
+      change();
+      await room;
+    }
+  });
+});
