@@ -176,7 +176,11 @@ export class Home implements ShardHost, ShardThreadsHost {
 
   gone(actor: ActorRef): void {
     this.#records.delete(actor);
-    if (actor.name !== null) this.#names.delete(actor.name);
+    const { name } = actor;
+    if (name === null) return;
+    // Another may have the name by now, of one that has died with its shard.
+    const owner = this.#names.get(name);
+    if (owner === actor || owner === null) this.#names.delete(name);
   }
 
   /** What other shards may ask for. */
@@ -246,6 +250,7 @@ export class Home implements ShardHost, ShardThreadsHost {
     const { code, error } = exit;
     const peers = this.#peers!;
     peers.down(shard, cause);
+    this.#records.orphan(shard);
     this.emit('shardExit', { shard, code, error });
     places.closeAll((slot, generation, count) => {
       if (count === 0) return;

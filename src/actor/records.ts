@@ -14,6 +14,8 @@ interface ActorRecord {
   readonly href: string;
   readonly options: ResolvedSpawnOptions;
   readonly parent: ParentAddress | null;
+  /** A child belongs to the instance that spawned it; that one has died. */
+  isOrphan: boolean;
   /** Counts the deaths of the shard only; crashes are counted there. */
   supervisor: Supervisor | null;
 }
@@ -44,11 +46,27 @@ export class Records {
     options: ResolvedSpawnOptions,
     parent: ParentAddress | null,
   ): void {
-    this.#shards[actor.shard].set(actor, { actor, href, options, parent, supervisor: null });
+    this.#shards[actor.shard].set(actor, {
+      actor,
+      href,
+      options,
+      parent,
+      isOrphan: false,
+      supervisor: null,
+    });
   }
 
   delete(actor: ActorRef): void {
     this.#shards[actor.shard]?.delete(actor);
+  }
+
+  /** The parents in this shard have died, wherever their children live. */
+  orphan(shard: number): void {
+    for (const records of this.#shards) {
+      for (const record of records.values()) {
+        if (record.parent?.[0].shard === shard) record.isOrphan = true;
+      }
+    }
   }
 
   /** Decides over all of a shard. The lost are forgotten. */
@@ -56,7 +74,7 @@ export class Records {
     const restored: Restored[] = [];
     const lost: LostActor[] = [];
     for (const record of this.#shards[shard].values()) {
-      const fate = decide(record, shard, nowMs);
+      const fate = decide(record, nowMs);
       if (fate !== null) {
         restored.push(fate);
         continue;
@@ -78,10 +96,9 @@ export class Records {
 }
 
 /** Null: it stays dead. */
-function decide(record: ActorRecord, shard: number, nowMs: number): Restored | null {
+function decide(record: ActorRecord, nowMs: number): Restored | null {
   const { actor, href, options, parent } = record;
-  // A child belongs to the instance that spawned it, which has died as well.
-  if (parent !== null && parent[0].shard === shard) return null;
+  if (record.isOrphan) return null;
   const { supervision } = options;
   // Nothing is left that could resume.
   const policy =

@@ -211,6 +211,7 @@ export class ShardThreads {
       each.incarnation += 1;
       try {
         await this.#start(each);
+        if (this.#isStopping) return await this.#turnBack(each);
         const takenUp = this.#takingUp.then(() => this.#takeUp(each));
         this.#takingUp = takenUp.catch(() => {});
         await takenUp;
@@ -222,6 +223,12 @@ export class ShardThreads {
         if (each.thread !== null) await this.#mourn(each, await this.#ended(each));
       }
     }
+  }
+
+  /** It came up when nobody wanted it any more. */
+  async #turnBack({ thread }: Place): Promise<false> {
+    await thread?.stop({ timeoutMs: SHARD_STOP_MS });
+    return false;
   }
 
   async #ended({ thread }: Place): Promise<ThreadExit> {

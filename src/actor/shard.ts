@@ -169,6 +169,7 @@ export class Shard {
     const create = () => new Cell(this, place, blueprint, { parent, handler: null });
     const cell = this.cells.restore(place, create);
     cell.state = State.BACKOFF;
+    this.counters.spawned += 1;
     cell.share();
     this.#publishCells();
     return cell;
