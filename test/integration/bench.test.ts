@@ -7,6 +7,13 @@ import { readFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
+import {
+  type Kind,
+  KINDS,
+  messagesOf,
+  sumOf,
+  tallyOf,
+} from '../../bench/contenders/channel-protocol.js';
 import { nativeProgram } from '../../bench/harness/native.js';
 import { LineProcess } from '../../bench/harness/processes.js';
 import { leavesNothingBehind } from '../support/leaks.js';
@@ -63,7 +70,23 @@ const BENCHMARKS: Record<string, { args: readonly string[]; gates: readonly stri
       'millrace EDGE: p99 beside the firehose / idle',
     ],
   },
+  channel: {
+    args: ['--kinds', 'bytes'],
+    gates: [
+      'Uint8Array(64) to main: rate / postMessage',
+      'Uint8Array(64) to main: rate / arrays of 256',
+      'Uint8Array(64) to worker: rate / postMessage',
+      'Uint8Array(64) to worker: rate / arrays of 256',
+      'round trip, busy: p50 / postMessage',
+    ],
+  },
 };
+
+function added(kind: Kind, messages: readonly unknown[]): number {
+  const tally = tallyOf(kind);
+  for (const message of messages) tally.add(message);
+  return tally.sum;
+}
 
 /** They stand on epoll and /proc. */
 if (process.platform === 'linux') {
@@ -146,6 +169,19 @@ if (process.platform === 'linux') {
       const large = spawnSync('sh', ['-c', 'ulimit -n 512 && exec "$@"', 'sh', ...command]);
       expect(large.stderr.toString()).to.match(/needs 1150 descriptors .* hard limit is 512/);
       expect(large.status).to.equal(2);
+    });
+
+    it('a stream with a message changed, left out, doubled or out of turn is not complete', () => {
+      for (const kind of KINDS) {
+        const stream = [...messagesOf(kind), ...messagesOf(kind)];
+        const complete = sumOf(kind, stream.length);
+        expect(added(kind, stream), kind).to.equal(complete);
+        expect(added(kind, stream.toSpliced(700, 1)), kind).not.to.equal(complete);
+        expect(added(kind, stream.toSpliced(700, 0, stream[700])), kind).not.to.equal(complete);
+        expect(added(kind, stream.with(700, stream[701])), kind).not.to.equal(complete);
+        const swapped = stream.with(700, stream[701]).with(701, stream[700]);
+        expect(added(kind, swapped), kind).not.to.equal(complete);
+      }
     });
 
     it('an echo with one wrong byte is counted, and not as a round trip', async () => {
