@@ -402,7 +402,7 @@ for (const shards of [0, 2]) {
         expect(numbers.map(([, index]) => index)).to.deep.equal([...Array(1000).keys()]);
       });
 
-      it('A7: a message that was taken is delivered, also while others stop the actor', async () => {
+      it('A7: a message that was taken is delivered, also during a stop', async () => {
         const { system, spawnPlayer } = bound(await stage());
         const sender = await spawnPlayer({ shard: shards });
         const count = 20_000;
