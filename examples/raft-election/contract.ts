@@ -13,7 +13,7 @@ export const ELECTION_MAX_MS = 300;
 
 export type Role = 'down' | 'follower' | 'candidate' | 'leader';
 
-/** What a node did or saw. The clock is that of `loop.now()`, one for all loops. */
+/** What a node did or saw. The clock is that of `loop.now()`, one for all threads. */
 export type NodeEvent = { node: number; atMs: number } & (
   | { kind: 'started' | 'startFailed' | 'crashed' }
   | { kind: 'campaigned'; term: number; timeoutMs: number }
@@ -40,6 +40,11 @@ export interface NodeStatus {
   unsent: number;
   /** What is left of the time drawn for the election timer. */
   timer: { leftMs: number; drawnMs: number } | null;
+}
+
+/** The same, with the thread on which the node runs. */
+export interface PlacedStatus extends NodeStatus {
+  shard: number;
 }
 
 /** People count from one. */

@@ -1,5 +1,5 @@
 /** Puts what happens into words: lines of the event list, and the summary. */
-import { ELECTION_MIN_MS, type NodeEvent, type NodeStatus, nodeName } from './contract.js';
+import { ELECTION_MIN_MS, type NodeEvent, nodeName, type PlacedStatus } from './contract.js';
 import type { Election, ElectionCause, Verdict } from './referee.js';
 
 const CAUSES: Record<ElectionCause, string> = {
@@ -13,7 +13,7 @@ const CAUSES: Record<ElectionCause, string> = {
 export interface RunFacts {
   ranMs: number;
   verdict: Verdict;
-  nodes: readonly NodeStatus[];
+  nodes: readonly PlacedStatus[];
 }
 
 /** One sentence, or null for what happens too often to be told. */
@@ -70,8 +70,10 @@ export function summarise(facts: RunFacts): string[] {
   const received = sum(nodes.map((node) => node.heartbeatsReceived));
   const garbage = sum(nodes.map((node) => node.garbage));
   const unsent = sum(nodes.map((node) => node.unsent));
+  const shards = new Set(nodes.map((node) => node.shard)).size;
+  const threads = shards === 1 ? 'one thread' : `${shards} threads`;
   return [
-    `After ${(facts.ranMs / 1000).toFixed(1)} s with ${nodes.length} nodes:`,
+    `After ${(facts.ranMs / 1000).toFixed(1)} s with ${nodes.length} nodes on ${threads}:`,
     `  elections         ${elections.length}: ${countCauses(elections)}`,
     `  time to a leader  ${describeTimes(elections)}`,
     '                    (from the take-down until a majority of the living nodes, the new',

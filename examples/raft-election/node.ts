@@ -7,19 +7,20 @@
  *                        |  +---leader of the term---+ +--timer: next term  |
  *                        +----------------a higher term---------------------+
  *
- * The node is a Handler. Everything it knows of the outside comes through its
- * loop (datagrams, timers, commands, the clock, chance), so the class runs
- * wherever a loop does.
+ * The node is an actor: a Handler with an address. Everything it knows of the
+ * outside comes through its loop (datagrams, timers, commands, the clock,
+ * chance) and its public methods. It need not know that it may share its thread
+ * with other nodes or run on one of its own: which, the director decides.
  */
 import { type EventLoop, Handler, type SocketAddress, type Timeout, UdpSocket } from 'millrace';
 import {
   ELECTION_MAX_MS,
   ELECTION_MIN_MS,
   HEARTBEAT_MS,
-  type NodeEvent,
   type NodeStatus,
   type Role,
 } from './contract.js';
+import { type Journal, JournalWriter } from './journal.js';
 import { decode, encode, FRAME_BYTES, type Message, type VoteRequest } from './wire.js';
 
 /** Another socket may have taken the port while the node was down. */
@@ -33,20 +34,9 @@ const LAST_LOG_INDEX = 0;
 const LAST_LOG_TERM = 0;
 
 /** `crash` is silent, as a crash is: the others hear of it by hearing nothing. */
-export type NodeCommand = 'start' | 'crash' | 'stop';
+export type NodeCommand = 'start' | 'crash';
 export type NodeTimer = 'start' | 'election' | 'heartbeat';
 export type NodeLoop = EventLoop<NodeCommand, NodeTimer>;
-
-export interface RaftNodeOptions {
-  /** Index of this node in `addresses`. */
-  id: number;
-  /** Where all nodes of the cluster listen, this one included. */
-  addresses: readonly SocketAddress[];
-  /** Already bound to this node's address, for the first start; later ones bind anew. */
-  socket?: UdpSocket;
-  /** Called on the loop's thread, in the midst of a callback: it must not throw. */
-  observe: (event: NodeEvent) => void;
-}
 
 interface ElectionTimer {
   handle: Timeout;
@@ -56,10 +46,10 @@ interface ElectionTimer {
 
 export class RaftNode extends Handler<NodeCommand, NodeTimer> {
   readonly #id: number;
-  readonly #addresses: readonly SocketAddress[];
-  readonly #majority: number;
-  readonly #observe: RaftNodeOptions['observe'];
+  readonly #journal: JournalWriter;
   readonly #datagram = new Uint8Array(FRAME_BYTES);
+  /** Where all nodes of the cluster listen, this one included. */
+  #addresses: readonly SocketAddress[] = [];
 
   // What a real node writes to its disk before it answers; outlives a crash.
   #term = 0;
@@ -78,15 +68,25 @@ export class RaftNode extends Handler<NodeCommand, NodeTimer> {
   #heartbeatsReceived = 0;
   #garbage = 0;
   #unsent = 0;
-  #firstSocket: UdpSocket | null;
 
-  constructor(options: RaftNodeOptions) {
+  /** `id` is the index of this node among the addresses of the cluster. */
+  constructor(id: number, journal: Journal) {
     super();
-    this.#id = options.id;
-    this.#addresses = options.addresses;
-    this.#majority = Math.floor(options.addresses.length / 2) + 1;
-    this.#firstSocket = options.socket ?? null;
-    this.#observe = options.observe;
+    this.#id = id;
+    this.#journal = new JournalWriter(journal);
+  }
+
+  // What others may call, from any thread.
+
+  /** Takes a port, and tells which. To be called once, while the node is down. */
+  bind(): SocketAddress {
+    this.#socket = UdpSocket.bind('127.0.0.1:0');
+    return this.#socket.localAddress;
+  }
+
+  /** Tells the node of its cluster, before its first start. */
+  join(addresses: readonly SocketAddress[]): void {
+    this.#addresses = addresses;
   }
 
   status(nowMs: number): NodeStatus {
@@ -106,16 +106,11 @@ export class RaftNode extends Handler<NodeCommand, NodeTimer> {
     };
   }
 
+  // What the loop tells.
+
   override notify(loop: NodeLoop, command: NodeCommand): void {
-    if (command === 'start') {
-      this.#start(loop);
-      return;
-    }
-    this.#crash(loop);
-    if (command === 'stop') {
-      this.#firstSocket?.close();
-      loop.shutdown();
-    }
+    if (command === 'start') this.#start(loop);
+    else this.#crash(loop);
   }
 
   override readable(loop: NodeLoop): void {
@@ -136,24 +131,27 @@ export class RaftNode extends Handler<NodeCommand, NodeTimer> {
     else this.#sendHeartbeats(loop);
   }
 
+  override stopped(): void {
+    this.#socket?.close();
+  }
+
   // Life and death.
 
   #start(loop: NodeLoop): void {
     if (this.#role !== 'down') return;
     this.#startTimer = this.#clear(loop, this.#startTimer);
     try {
-      this.#socket = this.#firstSocket ?? UdpSocket.bind(this.#addresses[this.#id]);
+      this.#socket ??= UdpSocket.bind(this.#addresses[this.#id]);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
       this.#startTimer = loop.timeout('start', START_RETRY_MS);
-      this.#observe({ kind: 'startFailed', node: this.#id, atMs: loop.now() });
+      this.#journal.write({ kind: 'startFailed', node: this.#id, atMs: loop.now() });
       return;
     }
-    this.#firstSocket = null;
     loop.register(this.#socket, loop.nextToken());
     this.#role = 'follower';
     this.#restartElectionTimer(loop);
-    this.#observe({ kind: 'started', node: this.#id, atMs: loop.now() });
+    this.#journal.write({ kind: 'started', node: this.#id, atMs: loop.now() });
   }
 
   #crash(loop: NodeLoop): void {
@@ -165,7 +163,7 @@ export class RaftNode extends Handler<NodeCommand, NodeTimer> {
     this.#stopElectionTimer(loop);
     this.#votes.clear();
     this.#role = 'down';
-    this.#observe({ kind: 'crashed', node: this.#id, atMs: loop.now() });
+    this.#journal.write({ kind: 'crashed', node: this.#id, atMs: loop.now() });
   }
 
   // The rules.
@@ -181,7 +179,7 @@ export class RaftNode extends Handler<NodeCommand, NodeTimer> {
         // A late reply to an earlier campaign has an earlier term.
         if (this.#role !== 'candidate' || message.term < this.#term || !message.granted) break;
         this.#votes.add(message.from);
-        if (this.#votes.size >= this.#majority) this.#lead(loop);
+        if (this.#votes.size > this.#addresses.length / 2) this.#lead(loop);
         break;
       case 'heartbeat':
         this.#answerHeartbeat(loop, message.from, message.term);
@@ -202,7 +200,7 @@ export class RaftNode extends Handler<NodeCommand, NodeTimer> {
     // Drawn afresh, so that two candidates who split the votes do not meet again.
     this.#restartElectionTimer(loop);
     const term = this.#term;
-    this.#observe({ kind: 'campaigned', node: this.#id, atMs: loop.now(), term, timeoutMs });
+    this.#journal.write({ kind: 'campaigned', node: this.#id, atMs: loop.now(), term, timeoutMs });
     this.#broadcast({
       kind: 'voteRequest',
       term,
@@ -228,7 +226,7 @@ export class RaftNode extends Handler<NodeCommand, NodeTimer> {
     const accepted = term === this.#term && this.#role !== 'leader';
     const event = { node: this.#id, atMs: loop.now(), term, leader, accepted };
     this.#heartbeatsReceived++;
-    this.#observe({ kind: 'heartbeatReceived', ...event });
+    this.#journal.write({ kind: 'heartbeatReceived', ...event });
     if (accepted) {
       this.#role = 'follower';
       this.#votes.clear();
@@ -242,7 +240,7 @@ export class RaftNode extends Handler<NodeCommand, NodeTimer> {
     this.#stopElectionTimer(loop);
     this.#heartbeatTimer = loop.interval('heartbeat', HEARTBEAT_MS);
     const event = { node: this.#id, atMs: loop.now(), term: this.#term };
-    this.#observe({ kind: 'elected', ...event, votes: this.#votes.size });
+    this.#journal.write({ kind: 'elected', ...event, votes: this.#votes.size });
     this.#sendHeartbeats(loop);
   }
 
@@ -256,7 +254,7 @@ export class RaftNode extends Handler<NodeCommand, NodeTimer> {
     if (!wasLeader) return;
     this.#heartbeatTimer = this.#clear(loop, this.#heartbeatTimer);
     this.#restartElectionTimer(loop);
-    this.#observe({ kind: 'steppedDown', ...event });
+    this.#journal.write({ kind: 'steppedDown', ...event });
   }
 
   // Timers and datagrams.
@@ -280,9 +278,10 @@ export class RaftNode extends Handler<NodeCommand, NodeTimer> {
 
   #sendHeartbeats(loop: NodeLoop): void {
     const event = { node: this.#id, atMs: loop.now(), term: this.#term };
-    this.#observe({ kind: 'heartbeatSent', ...event });
-    this.#heartbeatsSent += this.#addresses.length - 1;
     this.#broadcast({ kind: 'heartbeat', term: this.#term, from: this.#id });
+    this.#heartbeatsSent += this.#addresses.length - 1;
+    // Only now: with its thread halted before, the others would be right to miss them.
+    this.#journal.write({ kind: 'heartbeatSent', ...event });
   }
 
   #broadcast(message: Message): void {

@@ -1,10 +1,12 @@
 /** The command line of the demo. */
+import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 
 export interface Options {
   runMs: number;
   nodes: number;
   crashEveryMs: number;
+  shards: number;
   poller: 'thread' | 'inline';
 }
 
@@ -13,6 +15,9 @@ export const USAGE = `Raft leader elections among nodes on this machine: real so
   --seconds N      how long to run; default 30
   --nodes N        nodes in the cluster, 3 to 9; default 5
   --crash-every N  seconds between two take-downs of the leader, 1 or more; default 3
+  --shards N       threads that the nodes are spread over, 0 to 9; 0 puts them on the
+                   director's own; default one less than the processors, at least 1 and
+                   at most one for each node
   --poller NAME    thread (a native poll thread wakes the loops) or inline (in libuv's own
                    loop); default thread
   --help           this text
@@ -23,10 +28,13 @@ The exit code is 0 if a leader was elected, no election was false and no term ha
 /** The text is meant for the user, and says what to type instead. */
 export class UsageError extends Error {}
 
+const NODES_MAX = 9;
+
 const KNOWN = {
   seconds: { type: 'string', default: '30' },
   nodes: { type: 'string', default: '5' },
   'crash-every': { type: 'string', default: '3' },
+  shards: { type: 'string' },
   poller: { type: 'string', default: 'thread' },
   help: { type: 'boolean', default: false },
 } as const;
@@ -50,11 +58,15 @@ export function parseOptions(args: readonly string[]): Options | null {
     }
   }
   if (values.help === true) return null;
+  const nodes = requireNumber('--nodes', values.nodes, { min: 3, max: NODES_MAX, isWhole: true });
   return {
     runMs: 1000 * requireNumber('--seconds', values.seconds, { min: 1, max: 86_400 }),
-    nodes: requireNumber('--nodes', values.nodes, { min: 3, max: 9, isWhole: true }),
+    nodes,
     crashEveryMs:
       1000 * requireNumber('--crash-every', values['crash-every'], { min: 1, max: 86_400 }),
+    shards: Object.hasOwn(values, 'shards')
+      ? requireNumber('--shards', values.shards, { min: 0, max: NODES_MAX, isWhole: true })
+      : Math.min(nodes, Math.max(1, availableParallelism() - 1)),
     poller: requirePoller(values.poller),
   };
 }

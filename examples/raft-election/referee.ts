@@ -11,13 +11,16 @@
  * - A false election is a campaign against a leader who was up and had sent
  *   heartbeats within the shortest election timeout. If the leader was up but
  *   had been silent for longer (say, its machine was stalled), then the
- *   campaign was right; such elections are counted as `late`.
+ *   campaign was right; such elections are counted as `late`. What counts is
+ *   the clock reading by which the candidate's timer was found to be due: a
+ *   heartbeat that was sent later, be it before the campaign, could not be
+ *   known to the candidate.
  * - Two leaders in one term: found by comparing the senders of all heartbeats,
  *   as sent and as received, with whom the term belongs to.
  */
 import { ELECTION_MIN_MS, type NodeEvent, nodeName } from './contract.js';
 
-/** Why a leader was needed. `overtaken`: its successor had campaigned before it took office. */
+/** Why a leader was needed. `overtaken`: by one who campaigned before the first heartbeat. */
 export type ElectionCause = 'start' | 'takenDown' | 'late' | 'false' | 'overtaken';
 
 export interface Election {
@@ -44,8 +47,13 @@ export interface Verdict {
 interface Leader {
   node: number;
   term: number;
-  lastHeartbeatMs: number;
+  electedMs: number;
+  /** By when its latest heartbeats were sent, in ascending order. */
+  sentMs: number[];
 }
+
+/** Heartbeats of a leader to look back on: more than are sent while a thread is halted. */
+const HEARTBEATS_KEPT = 100;
 
 interface OpenElection {
   cause: ElectionCause;
@@ -72,8 +80,11 @@ export class Referee {
     return this.#open === null && this.#leader !== null ? this.#leader.node : null;
   }
 
-  /** Takes note; returns the election that this event has brought to its end, if any. */
-  observe(event: NodeEvent): Election | null {
+  /**
+   * Takes note; returns the election that this event has brought to its end, if
+   * any. `writtenMs` is when it was reported, which may be later in the tick.
+   */
+  observe(event: NodeEvent, writtenMs = event.atMs): Election | null {
     switch (event.kind) {
       case 'started':
         this.#living.add(event.node);
@@ -87,14 +98,19 @@ export class Referee {
         break;
       case 'elected':
         this.#claim(event.term, event.node);
-        this.#install({ node: event.node, term: event.term, lastHeartbeatMs: event.atMs });
+        this.#install({
+          node: event.node,
+          term: event.term,
+          electedMs: event.atMs,
+          sentMs: [],
+        });
         break;
       case 'steppedDown':
         if (this.#leader?.node === event.node) this.#loseLeader('overtaken', event.atMs);
         break;
       case 'heartbeatSent':
         this.#claim(event.term, event.node);
-        if (this.#leader?.node === event.node) this.#leader.lastHeartbeatMs = event.atMs;
+        if (this.#leader?.node === event.node) noteHeartbeat(this.#leader, writtenMs);
         break;
       case 'heartbeatReceived':
         this.#claim(event.term, event.leader);
@@ -117,9 +133,9 @@ export class Referee {
 
   #judgeCampaign(term: number, atMs: number): void {
     if (this.#leader !== null) {
-      const isOnTime = atMs - this.#leader.lastHeartbeatMs < ELECTION_MIN_MS;
-      if (isOnTime) this.#falseElections++;
-      this.#open ??= openElection(isOnTime ? 'false' : 'late', atMs);
+      const cause = causeOf(this.#leader, atMs);
+      if (cause === 'false') this.#falseElections++;
+      this.#open ??= openElection(cause, atMs);
     }
     this.#open?.terms.add(term);
   }
@@ -136,7 +152,7 @@ export class Referee {
   /** A leader of an earlier term, who has not heard yet, does not replace one of a later. */
   #install(leader: Leader): void {
     if (this.#leader !== null && this.#leader.term > leader.term) return;
-    this.#open ??= openElection('overtaken', leader.lastHeartbeatMs);
+    this.#open ??= openElection('overtaken', leader.electedMs);
     this.#open.terms.add(leader.term);
     this.#open.heardBy = new Set([leader.node]);
     this.#leader = leader;
@@ -170,4 +186,16 @@ export class Referee {
 
 function openElection(cause: ElectionCause, sinceMs: number): OpenElection {
   return { cause, sinceMs, terms: new Set(), heardBy: new Set() };
+}
+
+function noteHeartbeat({ sentMs }: Leader, atMs: number): void {
+  sentMs.push(atMs);
+  if (sentMs.length > HEARTBEATS_KEPT) sentMs.shift();
+}
+
+/** What a campaign against this leader is, by a candidate whose clock said `atMs`. */
+function causeOf({ sentMs }: Leader, atMs: number): ElectionCause {
+  const lastMs = sentMs.findLast((each) => each < atMs);
+  if (lastMs === undefined) return 'overtaken';
+  return atMs - lastMs < ELECTION_MIN_MS ? 'false' : 'late';
 }

@@ -10,9 +10,9 @@ import {
   ELECTION_MAX_MS,
   ELECTION_MIN_MS,
   HEARTBEAT_MS,
-  type NodeStatus,
-  type Role,
   nodeName,
+  type PlacedStatus,
+  type Role,
 } from './contract.js';
 
 const EVENTS_KEPT = 50;
@@ -31,7 +31,7 @@ const QUIT_KEYS = new Set(['q', 'Q', '\x1b', '\x03', '\x04']);
 export interface View {
   elapsedMs: number;
   runMs: number;
-  nodes: readonly NodeStatus[];
+  nodes: readonly PlacedStatus[];
   /** The result so far. */
   score: string;
 }
@@ -143,7 +143,10 @@ function renderHeader(view: View): string[] {
     ),
     paint('dim', `of the others with ${range}. A timer that runs out starts an election.`),
     '',
-    paint('dim', 'node  UDP port  role       term  voted for  votes  heartbeats    election timer'),
+    paint(
+      'dim',
+      'node  shard  UDP port  role       term  voted for  votes  heartbeats    election timer',
+    ),
   ];
 }
 
@@ -154,7 +157,7 @@ const ROLE_STYLES: Record<Role, 'green' | 'cyan' | 'yellow' | 'red'> = {
   down: 'red',
 };
 
-function renderNodes(nodes: readonly NodeStatus[], isBeating: readonly boolean[]): string[] {
+function renderNodes(nodes: readonly PlacedStatus[], isBeating: readonly boolean[]): string[] {
   return nodes.map((node) => {
     const style = ROLE_STYLES[node.role];
     const isLeader = node.role === 'leader';
@@ -162,6 +165,7 @@ function renderNodes(nodes: readonly NodeStatus[], isBeating: readonly boolean[]
     const pulse = isBeating[node.id] ? paint('red', '♥') : ' ';
     const cells = [
       nodeName(node.id).padEnd(4),
+      String(node.shard).padStart(5),
       String(node.address.port).padStart(8),
       paint(style, node.role.padEnd(9)),
       String(node.term).padStart(4),
@@ -175,7 +179,7 @@ function renderNodes(nodes: readonly NodeStatus[], isBeating: readonly boolean[]
 }
 
 /** The bar is full at the longest timeout, so that short draws look short. */
-function renderTimer(node: NodeStatus): string {
+function renderTimer(node: PlacedStatus): string {
   if (node.role === 'down') return 'no timer: the socket is closed';
   if (node.timer === null) return 'no timer: this is the leader';
   const left = Math.round((node.timer.leftMs / ELECTION_MAX_MS) * BAR_CELLS);

@@ -4,20 +4,32 @@
  */
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
+import { availableParallelism } from 'node:os';
 import { expect } from 'chai';
-import { EventLoop, UdpSocket } from 'millrace';
+import { type ActorRef, ActorSystem, Handler, UdpSocket } from 'millrace';
 import {
   ELECTION_MAX_MS,
   ELECTION_MIN_MS,
   type NodeEvent,
+  type NodeStatus,
 } from '../../examples/raft-election/contract.js';
+import {
+  type JournalEntry,
+  JournalReader,
+  JournalWriter,
+  openJournal,
+} from '../../examples/raft-election/journal.js';
 import { summarise } from '../../examples/raft-election/narrator.js';
-import { type NodeLoop, RaftNode } from '../../examples/raft-election/node.js';
+import type { NodeCommand, RaftNode } from '../../examples/raft-election/node.js';
 import { parseOptions, UsageError } from '../../examples/raft-election/options.js';
 import { Referee } from '../../examples/raft-election/referee.js';
 import { decode, encode, FRAME_BYTES, type Message } from '../../examples/raft-election/wire.js';
+import { leavesNothingBehind } from '../support/leaks.js';
 import { Program } from '../support/program.js';
 
+leavesNothingBehind();
+
+const NODE_MODULE = new URL('../../examples/raft-election/node.js', import.meta.url);
 const LOG = { lastLogIndex: 0, lastLogTerm: 0 };
 
 describe('raft-election: wire', () => {
@@ -161,6 +173,35 @@ describe('raft-election: referee', () => {
     }
   });
 
+  it('does not call a campaign false for a heartbeat that was sent after its timer was due', () => {
+    for (const [writtenMs, cause] of [
+      [300, 'late'],
+      [299, 'false'],
+    ] as const) {
+      const referee = started(3);
+      campaign(referee, 0, 1, 100);
+      elect(referee, 0, 1, 100, [1, 2]);
+      // Both threads were halted: the leader's between reading the clock and sending.
+      referee.observe({ kind: 'heartbeatSent', node: 0, atMs: 250, term: 1 }, writtenMs);
+      campaign(referee, 1, 2, 300);
+      const [end] = elect(referee, 1, 2, 301, [2]);
+      expect(end).to.include({ cause });
+      expect(referee.verdict().falseElections).to.equal(cause === 'false' ? 1 : 0);
+    }
+  });
+
+  it('does not call a campaign false against a leader who had sent no heartbeat yet', () => {
+    const referee = started(3);
+    campaign(referee, 0, 1, 100);
+    referee.observe({ kind: 'elected', node: 0, atMs: 101, term: 1, votes: 2 });
+    referee.observe({ kind: 'heartbeatSent', node: 0, atMs: 101, term: 1 }, 102);
+    campaign(referee, 1, 2, 101.5);
+    const [end] = elect(referee, 1, 2, 104, [2]);
+    // The election for the first leader was still open: its terms are rounds of one.
+    expect(end).to.include({ cause: 'start', rounds: 2 });
+    expect(referee.verdict()).to.include({ falseElections: 0, isHealthy: true });
+  });
+
   it('does not take a rejected heartbeat as news of a leader', () => {
     const referee = started(3);
     campaign(referee, 0, 1, 100);
@@ -216,13 +257,33 @@ describe('raft-election: referee', () => {
   });
 });
 
+describe('raft-election: journal', () => {
+  function crashOf(node: number): NodeEvent {
+    return { kind: 'crashed', node, atMs: 0 };
+  }
+
+  it('restores the order of several writers, whichever arrives first', () => {
+    const entries: JournalEntry[] = [];
+    const outbox = { sendAsync: async (entry: JournalEntry) => void entries.push(entry) };
+    const journal = openJournal(outbox as never);
+    const writers = [new JournalWriter(journal), new JournalWriter(journal)];
+    for (let node = 0; node < 6; node++) writers[node % 2].write(crashOf(node));
+    const [zero, one, two, three, four, five] = entries;
+    const reader = new JournalReader();
+    const batches = [one, three, zero, two, five, four].map((entry) => reader.take(entry));
+    const nodes = batches.map((batch) => batch.map(({ event }) => event.node));
+    expect(nodes).to.deep.equal([[], [], [0, 1], [2, 3], [], [4, 5]]);
+  });
+});
+
 describe('raft-election: options', () => {
   it('has defaults, and takes fractions of seconds', () => {
-    const defaults = { runMs: 30_000, nodes: 5, crashEveryMs: 3000, poller: 'thread' };
+    const shards = Math.min(5, Math.max(1, availableParallelism() - 1));
+    const defaults = { runMs: 30_000, nodes: 5, crashEveryMs: 3000, shards, poller: 'thread' };
     expect(parseOptions([])).to.deep.equal(defaults);
     const args = ['--seconds', '2.5', '--nodes=3', '--crash-every', '1', '--poller', 'inline'];
-    const parsed = { runMs: 2500, nodes: 3, crashEveryMs: 1000, poller: 'inline' };
-    expect(parseOptions(args)).to.deep.equal(parsed);
+    const parsed = { runMs: 2500, nodes: 3, crashEveryMs: 1000, shards: 0, poller: 'inline' };
+    expect(parseOptions([...args, '--shards', '0'])).to.deep.equal(parsed);
     expect(parseOptions(['--help'])).to.equal(null);
   });
 
@@ -236,6 +297,8 @@ describe('raft-election: options', () => {
       [['--nodes', '3.5'], '"3.5" is not'],
       [['--nodes', '10'], '"10" is not'],
       [['--crash-every', '0.5'], '--crash-every takes a number from 1'],
+      [['--shards', '10'], '--shards takes a whole number from 0 to 9; "10" is not'],
+      [['--shards'], '--shards takes a whole number from 0 to 9; nothing was given'],
       [['--poller', 'epoll'], '--poller takes thread or inline; "epoll" is neither'],
       [['30'], 'unexpected argument "30"'],
     ] as const) {
@@ -247,157 +310,174 @@ describe('raft-election: options', () => {
   });
 });
 
-describe('raft-election: a node', function () {
-  this.timeout(10_000);
+/** Keeps what a node reports. */
+class Clerk extends Handler<JournalEntry> {
+  readonly #journal = new JournalReader();
+  readonly #events: NodeEvent[];
 
-  let loop: NodeLoop;
-  let node: RaftNode;
-  let peers: Peer[];
-  let events: NodeEvent[];
-  let run: Promise<void>;
-
-  /** Node 0 of a cluster of which the test plays the others. */
-  async function boot(size: number): Promise<void> {
-    const socket = UdpSocket.bind('127.0.0.1:0');
-    const target = socket.localAddress;
-    peers = [];
-    for (let id = 1; id < size; id++) peers.push(await Peer.open(id, target.port));
-    const addresses = [target, ...peers.map((peer) => ({ ...target, port: peer.port }))];
-    events = [];
-    loop = new EventLoop();
-    node = new RaftNode({ id: 0, addresses, socket, observe: (event) => events.push(event) });
-    loop.channel().send('start');
-    run = loop.run(node);
+  constructor(events: NodeEvent[]) {
+    super();
+    this.#events = events;
   }
 
-  afterEach(async () => {
-    loop.channel().send('stop');
-    await run;
-    loop.close();
-    for (const peer of peers) peer.close();
-  });
+  override notify(_context: unknown, entry: JournalEntry): void {
+    for (const { event } of this.#journal.take(entry)) this.#events.push(event);
+  }
+}
 
-  it('stands for election after a time drawn from the range, in a new term', async () => {
-    await boot(3);
-    for (const peer of peers) {
-      const request = await peer.next('voteRequest');
-      expect(request).to.deep.equal({ kind: 'voteRequest', term: 1, from: 0, ...LOG });
+for (const [shards, where] of [
+  [0, 'on the same thread as its reader'],
+  [1, 'on a thread of its own'],
+] as const) {
+  describe(`raft-election: a node, ${where}`, function () {
+    this.timeout(10_000);
+
+    let system: ActorSystem;
+    let node: ActorRef<NodeCommand>;
+    let peers: Peer[];
+    let events: NodeEvent[];
+
+    /** Node 0 of a cluster of which the test plays the others. */
+    async function boot(size: number): Promise<void> {
+      events = [];
+      peers = [];
+      system = await ActorSystem.start({ shards });
+      const clerk = await system.spawn(Clerk, { args: [events] });
+      node = await system.spawn<NodeCommand>(NODE_MODULE, { args: [0, openJournal(clerk)] });
+      const target = await node.proxy<RaftNode>().bind();
+      for (let id = 1; id < size; id++) peers.push(await Peer.open(id, target.port));
+      const addresses = [target, ...peers.map((peer) => ({ ...target, port: peer.port }))];
+      await node.proxy<RaftNode>().join(addresses);
+      node.send('start');
     }
-    // Nobody answers: the next round has a higher term and a time of its own.
-    expect(await peers[0].next('voteRequest')).to.include({ term: 2 });
-    const drawn = events.flatMap((e) => (e.kind === 'campaigned' ? [e.timeoutMs] : []));
-    for (const timeoutMs of drawn) expect(timeoutMs).to.be.within(ELECTION_MIN_MS, ELECTION_MAX_MS);
-    expect(new Set(drawn).size).to.equal(drawn.length);
-    const [first, second] = events.filter((event) => event.kind === 'campaigned');
-    expect(second.atMs - first.atMs).to.be.at.least(drawn[1]);
-  });
 
-  it('leads once a majority has voted, and sends heartbeats to all', async () => {
-    await boot(3);
-    const { term } = await peers[0].next('voteRequest');
-    peers[0].send({ kind: 'voteReply', term, from: 1, granted: true });
-    for (let count = 0; count < 3; count++) {
-      for (const peer of peers) {
-        expect(await peer.next('heartbeat')).to.deep.equal({ kind: 'heartbeat', term, from: 0 });
-      }
+    function status(): Promise<NodeStatus> {
+      return node.proxy<RaftNode>().status(0);
     }
-    expect(node.status(loop.now())).to.include({ role: 'leader', term, votes: 2, timer: null });
-  });
 
-  it('counts a vote once, and neither refusals nor votes of another term', async () => {
-    await boot(5);
-    const [one, two, three] = peers as [Peer, Peer, Peer];
-    const { term } = await one.next('voteRequest');
-    two.send({ kind: 'voteReply', term, from: 2, granted: false });
-    one.send({ kind: 'voteReply', term, from: 1, granted: true });
-    one.send({ kind: 'voteReply', term, from: 1, granted: true });
-    one.send({ kind: 'voteReply', term, from: 1, granted: true });
-    // The answer to a request of an old term shows that all of the above has been handled.
-    const next = await one.next('voteRequest');
-    expect(next.term).to.equal(term + 1);
-    three.send({ kind: 'voteReply', term, from: 3, granted: true });
-    two.send({ kind: 'voteReply', term, from: 2, granted: true });
-    await one.next('voteRequest');
-    expect(events.some((event) => event.kind === 'elected')).to.equal(false);
-  });
-
-  it('gives one vote a term, and remembers it over a crash', async () => {
-    await boot(3);
-    const [one, two] = peers as [Peer, Peer];
-    one.send({ kind: 'voteRequest', term: 50, from: 1, ...LOG });
-    one.send({ kind: 'voteRequest', term: 50, from: 1, ...LOG });
-    two.send({ kind: 'voteRequest', term: 50, from: 2, ...LOG });
-    const granted = { kind: 'voteReply', term: 50, from: 0, granted: true };
-    expect(await one.next('voteReply')).to.deep.equal(granted);
-    expect(await one.next('voteReply')).to.deep.equal(granted);
-    expect(await two.next('voteReply')).to.deep.equal({ ...granted, granted: false });
-
-    const sender = loop.channel();
-    sender.send('crash');
-    sender.send('start');
-    await eventually(() => events.filter((event) => event.kind === 'started').length === 2);
-    expect(node.status(loop.now())).to.include({ role: 'follower', term: 50, votedFor: 1 });
-    two.send({ kind: 'voteRequest', term: 50, from: 2, ...LOG });
-    expect(await two.next('voteReply')).to.deep.equal({ ...granted, granted: false });
-  });
-
-  it('tells a leader of an old term about the new one, and does not follow it', async () => {
-    await boot(3);
-    const [one, two] = peers as [Peer, Peer];
-    one.send({ kind: 'heartbeat', term: 50, from: 1 });
-    expect(await one.next('heartbeatReply')).to.include({ term: 50, accepted: true });
-    two.send({ kind: 'heartbeat', term: 49, from: 2 });
-    expect(await two.next('heartbeatReply')).to.include({ term: 50, accepted: false });
-  });
-
-  it('steps down as soon as it hears of a higher term', async () => {
-    await boot(3);
-    const [one] = peers as [Peer];
-    const { term } = await one.next('voteRequest');
-    one.send({ kind: 'voteReply', term, from: 1, granted: true });
-    await one.next('heartbeat');
-    one.send({ kind: 'heartbeatReply', term: term + 5, from: 1, accepted: false });
-    await eventually(() => events.some((event) => event.kind === 'steppedDown'));
-    expect(node.status(loop.now())).to.include({
-      role: 'follower',
-      term: term + 5,
-      votedFor: null,
+    afterEach(async () => {
+      for (const peer of peers) peer.close();
+      await system.stop();
     });
-    expect(await one.next('voteRequest')).to.include({ term: term + 6 });
-  });
 
-  it('counts and ignores garbage, strangers and nodes that speak for another', async () => {
-    await boot(3);
-    const [one] = peers as [Peer];
-    const stranger = await Peer.open(2, one.targetPort);
-    peers.push(stranger);
-    one.sendRaw(Buffer.from('not a frame'));
-    one.sendRaw(Buffer.alloc(FRAME_BYTES));
-    one.sendRaw(Buffer.alloc(2000));
-    one.sendRaw(Buffer.alloc(0));
-    one.send({ kind: 'heartbeat', term: 90, from: 2 });
-    one.send({ kind: 'heartbeat', term: 90, from: 0 });
-    one.send({ kind: 'heartbeat', term: 90, from: 7 });
-    stranger.send({ kind: 'heartbeat', term: 90, from: 2 });
-    await eventually(() => node.status(loop.now()).garbage === 8);
-    expect(node.status(loop.now())).to.include({ garbage: 8, heartbeatsReceived: 0 });
-    expect(node.status(loop.now()).term).to.be.lessThan(90);
-  });
+    it('stands for election after a time drawn from the range, in a new term', async () => {
+      await boot(3);
+      for (const peer of peers) {
+        const request = await peer.next('voteRequest');
+        expect(request).to.deep.equal({ kind: 'voteRequest', term: 1, from: 0, ...LOG });
+      }
+      // Nobody answers: the next round has a higher term and a time of its own.
+      expect(await peers[0].next('voteRequest')).to.include({ term: 2 });
+      const drawn = events.flatMap((e) => (e.kind === 'campaigned' ? [e.timeoutMs] : []));
+      for (const timeoutMs of drawn)
+        expect(timeoutMs).to.be.within(ELECTION_MIN_MS, ELECTION_MAX_MS);
+      expect(new Set(drawn).size).to.equal(drawn.length);
+      const [first, second] = events.filter((event) => event.kind === 'campaigned');
+      expect(second.atMs - first.atMs).to.be.at.least(drawn[1]);
+    });
 
-  it('waits for its port when it comes back and another socket has it', async () => {
-    await boot(3);
-    const port = peers[0].targetPort;
-    const sender = loop.channel();
-    sender.send('crash');
-    await eventually(() => events.some((event) => event.kind === 'crashed'));
-    const squatter = UdpSocket.bind(`127.0.0.1:${port}`);
-    sender.send('start');
-    await eventually(() => events.some((event) => event.kind === 'startFailed'));
-    squatter.close();
-    await eventually(() => events.filter((event) => event.kind === 'started').length === 2);
-    await peers[0].next('voteRequest');
+    it('leads once a majority has voted, and sends heartbeats to all', async () => {
+      await boot(3);
+      const { term } = await peers[0].next('voteRequest');
+      peers[0].send({ kind: 'voteReply', term, from: 1, granted: true });
+      for (let count = 0; count < 3; count++) {
+        for (const peer of peers) {
+          expect(await peer.next('heartbeat')).to.deep.equal({ kind: 'heartbeat', term, from: 0 });
+        }
+      }
+      expect(await status()).to.include({ role: 'leader', term, votes: 2, timer: null });
+    });
+
+    it('counts a vote once, and neither refusals nor votes of another term', async () => {
+      await boot(5);
+      const [one, two, three] = peers as [Peer, Peer, Peer];
+      const { term } = await one.next('voteRequest');
+      two.send({ kind: 'voteReply', term, from: 2, granted: false });
+      one.send({ kind: 'voteReply', term, from: 1, granted: true });
+      one.send({ kind: 'voteReply', term, from: 1, granted: true });
+      one.send({ kind: 'voteReply', term, from: 1, granted: true });
+      // The answer to a request of an old term shows that all of the above has been handled.
+      const next = await one.next('voteRequest');
+      expect(next.term).to.equal(term + 1);
+      three.send({ kind: 'voteReply', term, from: 3, granted: true });
+      two.send({ kind: 'voteReply', term, from: 2, granted: true });
+      await one.next('voteRequest');
+      expect(events.some((event) => event.kind === 'elected')).to.equal(false);
+    });
+
+    it('gives one vote a term, and remembers it over a crash', async () => {
+      await boot(3);
+      const [one, two] = peers as [Peer, Peer];
+      one.send({ kind: 'voteRequest', term: 50, from: 1, ...LOG });
+      one.send({ kind: 'voteRequest', term: 50, from: 1, ...LOG });
+      two.send({ kind: 'voteRequest', term: 50, from: 2, ...LOG });
+      const granted = { kind: 'voteReply', term: 50, from: 0, granted: true };
+      expect(await one.next('voteReply')).to.deep.equal(granted);
+      expect(await one.next('voteReply')).to.deep.equal(granted);
+      expect(await two.next('voteReply')).to.deep.equal({ ...granted, granted: false });
+
+      node.send('crash');
+      node.send('start');
+      await eventually(() => events.filter((event) => event.kind === 'started').length === 2);
+      expect(await status()).to.include({ role: 'follower', term: 50, votedFor: 1 });
+      two.send({ kind: 'voteRequest', term: 50, from: 2, ...LOG });
+      expect(await two.next('voteReply')).to.deep.equal({ ...granted, granted: false });
+    });
+
+    it('tells a leader of an old term about the new one, and does not follow it', async () => {
+      await boot(3);
+      const [one, two] = peers as [Peer, Peer];
+      one.send({ kind: 'heartbeat', term: 50, from: 1 });
+      expect(await one.next('heartbeatReply')).to.include({ term: 50, accepted: true });
+      two.send({ kind: 'heartbeat', term: 49, from: 2 });
+      expect(await two.next('heartbeatReply')).to.include({ term: 50, accepted: false });
+    });
+
+    it('steps down as soon as it hears of a higher term', async () => {
+      await boot(3);
+      const [one] = peers as [Peer];
+      const { term } = await one.next('voteRequest');
+      one.send({ kind: 'voteReply', term, from: 1, granted: true });
+      await one.next('heartbeat');
+      one.send({ kind: 'heartbeatReply', term: term + 5, from: 1, accepted: false });
+      await eventually(() => events.some((event) => event.kind === 'steppedDown'));
+      expect(await status()).to.include({ role: 'follower', term: term + 5, votedFor: null });
+      expect(await one.next('voteRequest')).to.include({ term: term + 6 });
+    });
+
+    it('counts and ignores garbage, strangers and nodes that speak for another', async () => {
+      await boot(3);
+      const [one] = peers as [Peer];
+      const stranger = await Peer.open(2, one.targetPort);
+      peers.push(stranger);
+      one.sendRaw(Buffer.from('not a frame'));
+      one.sendRaw(Buffer.alloc(FRAME_BYTES));
+      one.sendRaw(Buffer.alloc(2000));
+      one.sendRaw(Buffer.alloc(0));
+      one.send({ kind: 'heartbeat', term: 90, from: 2 });
+      one.send({ kind: 'heartbeat', term: 90, from: 0 });
+      one.send({ kind: 'heartbeat', term: 90, from: 7 });
+      stranger.send({ kind: 'heartbeat', term: 90, from: 2 });
+      while ((await status()).garbage < 8);
+      const { garbage, heartbeatsReceived, term } = await status();
+      expect({ garbage, heartbeatsReceived }).to.deep.equal({ garbage: 8, heartbeatsReceived: 0 });
+      expect(term).to.be.lessThan(90);
+    });
+
+    it('waits for its port when it comes back and another socket has it', async () => {
+      await boot(3);
+      const port = peers[0].targetPort;
+      node.send('crash');
+      await eventually(() => events.some((event) => event.kind === 'crashed'));
+      const squatter = UdpSocket.bind(`127.0.0.1:${port}`);
+      node.send('start');
+      await eventually(() => events.some((event) => event.kind === 'startFailed'));
+      squatter.close();
+      await eventually(() => events.filter((event) => event.kind === 'started').length === 2);
+      await peers[0].next('voteRequest');
+    });
   });
-});
+}
 
 describe('raft-election: a run', function () {
   this.timeout(10_000);
@@ -415,17 +495,23 @@ describe('raft-election: a run', function () {
     programs = [];
   });
 
-  for (const poller of ['thread', 'inline']) {
-    it(`replaces each leader taken down, with no false election (poller: ${poller})`, async () => {
-      const options = ['--seconds', '6', '--crash-every', '1.5', '--poller', poller];
-      const { code, stdout, stderr } = await start(...options).end();
+  for (const [shards, poller, threads] of [
+    ['1', 'thread', 'one thread'],
+    ['2', 'inline', '2 threads'],
+    ['0', 'thread', 'one thread'],
+  ] as const) {
+    const options = ['--shards', shards, '--poller', poller];
+    it(`replaces each leader, with no false election (${options.join(' ')})`, async () => {
+      const schedule = ['--seconds', '5', '--crash-every', '1.2'];
+      const { code, stdout, stderr } = await start(...schedule, ...options).end();
       expect(stderr).to.equal('');
       const takenDown = stdout.match(/the director takes down n\d, the leader/g) ?? [];
-      expect(takenDown.length).to.equal(3);
+      // A turn is passed over where the votes are still split, as on a busy machine they may be.
+      expect(takenDown.length).to.be.within(1, 3);
       expect(stdout).to.match(/ms without a leader/);
       expect(stdout).to.match(/\[ n1 \w+ t\d/);
-      expect(stdout).to.include('After 6.0 s with 5 nodes:');
-      expect(stdout).to.match(/elections +\d: 1 at the start, \d after a leader was taken down/);
+      expect(stdout).to.match(new RegExp(`After 5\\.\\d s with 5 nodes on ${threads}:`));
+      expect(stdout).to.match(/elections +\d+: 1 at the start, \d after a leader was taken down/);
       expect(stdout).to.match(/time to a leader +median [\d.]+ ms, worst [\d.]+ ms/);
       expect(stdout).to.match(/false elections +0 /);
       expect(stdout).to.include('no term had two leaders');
