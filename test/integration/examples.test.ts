@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { createSocket, type Socket as UdpClient } from 'node:dgram';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { expect } from 'chai';
 import { Program } from '../support/program.js';
@@ -169,6 +169,54 @@ describe('examples', function () {
     ]);
     expect(lines.slice(-2)).to.deep.equal(['Received 5 characters: ccccc', '']);
     expectRemoved(where, /^Commands: (.+)$/);
+  });
+
+  it('15-sharded-map finds each key in the part that it was put into', async () => {
+    const [replaced, values, keys, another] = await outputOf('15-sharded-map');
+    expect(replaced).to.equal('Replaced: 7998000');
+    expect(values).to.equal('Values: 15996000');
+    expect(keys).to.match(/^Keys: (\d{3} \+ ){7}\d{3} = 4000$/);
+    expect(another).to.equal('Another key: null');
+  });
+
+  describe('16-echo-server-on-shards', () => {
+    const name = '16-echo-server-on-shards/main';
+
+    it('spreads connections over its threads, and echoes all of each', async () => {
+      const server = start(name, ['127.0.0.1:0']);
+      const port = Number((await server.waitFor(/Listening on 127\.0\.0\.1:(\d+)\n/))[1]);
+      const echoes = Array.from({ length: 40 }, async () => {
+        const data = randomBytes(100_000);
+        const client = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+        client.end(data);
+        return Buffer.concat(await client.toArray()).equals(data);
+      });
+      expect(await Promise.all(echoes)).to.deep.equal(new Array(40).fill(true));
+      const idle = connect({ port, host: '127.0.0.1' });
+      idle.write('here');
+      await once(idle, 'data');
+      const closed = once(idle.resume(), 'close');
+      server.kill('SIGTERM');
+      await closed;
+      const { code, stdout, stderr } = await server.end();
+      expect(stderr).to.equal('');
+      const [, first, second] = /Connections: (\d+) \+ (\d+)\n$/.exec(stdout) ?? [];
+      const counts = [Number(first), Number(second)];
+      // The kernel deals by hash: that all fall to one thread happens once in 2^40 runs.
+      expect(Math.min(...counts)).to.be.greaterThan(0);
+      expect(counts[0] + counts[1]).to.equal(41);
+      expect(code).to.equal(0);
+    });
+
+    it('says which address is in use, and leaves no thread behind', async () => {
+      const other = createServer().listen(0, '127.0.0.1');
+      await once(other, 'listening');
+      const { port } = other.address() as AddressInfo;
+      const { code, stderr } = await start(name, [`127.0.0.1:${port}`]).end();
+      other.close();
+      expect(stderr).to.include('EADDRINUSE').and.to.include(`127.0.0.1:${port}`);
+      expect(code).to.equal(1);
+    });
   });
 
   describe('07-unix-chat', () => {
