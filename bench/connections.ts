@@ -49,7 +49,7 @@ const DESCRIPTORS_SPARE = 100;
 const COLLECT_TIMEOUT_MS = 10_000;
 
 export const benchmark: Benchmark = {
-  summary: 'Memory per open TCP connection, and echo latency beside many idle ones',
+  summary: 'memory per open TCP connection, and echo latency beside many idle ones',
   options: {
     rounds: { type: 'string', default: '5' },
     ms: { type: 'string', default: '1500' },

@@ -41,7 +41,7 @@ const TITLES: Readonly<Record<ServerName, string>> = {
 };
 
 export const benchmark: Benchmark = {
-  summary: 'Echo latency beside a connection that sends as fast as it can, LEVEL and EDGE',
+  summary: 'echo latency beside a connection that sends as fast as it can, LEVEL and EDGE',
   options: {
     rounds: { type: 'string', default: '7' },
     ms: { type: 'string', default: '1500' },

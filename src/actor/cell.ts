@@ -20,6 +20,7 @@
 import { actorStopped, mailboxFull, notTransferable } from './actor-errors.js';
 import type { Handler } from '../loop/handler.js';
 import type { Timeout } from '../loop/timer-wheel.js';
+import { Waiters } from '../loop/waiters.js';
 import { ActorRef } from './actor-ref.js';
 import { PendingAsk } from './asks.js';
 import type { Place } from './cell-table.js';
@@ -39,7 +40,6 @@ import type { Request } from './request.js';
 import type { Shard } from './shard.js';
 import type { StopReason } from './stop-reason.js';
 import type { Supervisor } from './supervision.js';
-import { WaitingSenders } from './waiting-senders.js';
 
 /** A stop that was asked for and has not come to its end. */
 export interface Closing {
@@ -90,7 +90,7 @@ export class Cell implements Mailbox, Parent {
 
   /** What the runtime has to do in a tick, before any message; exempt from the capacity. */
   errands: MessageRing | null = null;
-  waiting: WaitingSenders | null = null;
+  waiting: Waiters<unknown> | null = null;
   watchers: Set<(reason: StopReason) => unknown> | null = null;
   children: Set<ActorRef> | null = null;
   supervisor: Supervisor | null = null;
@@ -130,7 +130,7 @@ export class Cell implements Mailbox, Parent {
     if (signal?.aborted === true) return Promise.reject(signal.reason);
     if (!this.isOpen) return Promise.reject(actorStopped(this.ref));
     if (!this.#reserve()) {
-      this.waiting ??= new WaitingSenders();
+      this.waiting ??= new Waiters();
       return this.waiting.wait(message, signal);
     }
     this.#push(message, null);
