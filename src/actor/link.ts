@@ -84,6 +84,14 @@ export class Link {
     return this.#isUp;
   }
 
+  /**
+   * Whether messages would arrive. If not although the link is up, the shard
+   * has died, and the news of it is on its way to this thread.
+   */
+  get isReachable(): boolean {
+    return this.#isUp && this.#outlet?.closed === false;
+  }
+
   /** Of the shard that lives, or of the one that lived last. Only to be called after a connect. */
   get places(): Places {
     return this.#places as Places;
@@ -227,6 +235,14 @@ export class Link {
     }
   }
 
+  /** Comes back when the link is not up any more. */
+  async news(): Promise<void> {
+    if (!this.#isUp) return;
+    await new Promise<void>((resolve) => {
+      this.expect({ answer: () => {}, fail: () => resolve() });
+    });
+  }
+
   /** Calls a method of the shard. `answered` is called first, before anything else arrives. */
   call<R>(method: string, args: readonly unknown[], answered?: (value: R) => void): Promise<R> {
     return new Promise((resolve, reject) => {
@@ -239,7 +255,8 @@ export class Link {
       });
       try {
         const mail = new Mail(MailKind.CALL, this.peers.from, 0, 0, id, method, args);
-        if (this.post(mail)) return;
+        // One that has died is yet to be heard of: down() tells why.
+        if (this.post(mail) || this.#outlet !== null) return;
         reject(shardIsDown(this.shard, this.#error));
       } catch (error) {
         reject(error);

@@ -30,7 +30,8 @@ export class RemoteMailbox implements Mailbox, Place {
 
   /** An actor whose shard is down may live again. */
   get closed(): boolean {
-    return this.#link.isUp && !this.#link.places.isOpen(this.slot, this.generation);
+    const { isReachable, places } = this.#link;
+    return isReachable && !places.isOpen(this.slot, this.generation);
   }
 
   offer(message: unknown): boolean {
@@ -49,6 +50,7 @@ export class RemoteMailbox implements Mailbox, Place {
         this.#refuse(reason, message);
         return;
       }
+      if (reason === 'shardExit') await this.#link.news();
       if (reason !== 'full') throw this.#errorFor(reason);
     }
     const admission = this.#waiters.wait(message, signal, () => this.#stir());
@@ -60,16 +62,21 @@ export class RemoteMailbox implements Mailbox, Place {
     const { method, message, signal } = question;
     signal?.throwIfAborted();
     const link = this.#link;
-    const taken = this.#takePlace();
-    if (taken !== null) {
-      this.#refuse(taken, message);
-      throw this.#errorFor(taken);
-    }
+    const reason = this.#takePlace();
+    if (reason !== null) this.#refuse(reason, message);
+    // If the shard has died and this thread is yet to hear of it, that news,
+    // with its cause, ends the ask.
+    if (reason !== null && !(reason === 'shardExit' && link.isUp)) throw this.#errorFor(reason);
     const ask = new RemoteAsk(question, link);
+    if (reason !== null) return ask.promise;
     try {
       const mail = this.#mail(MailKind.ASK, ask.id, method, message);
-      if (link.postMessage(mail)) this.#sent();
-      else this.#unsent(ask);
+      if (link.postMessage(mail)) {
+        this.#sent();
+      } else {
+        this.#returnPlace();
+        this.#refuse(link.absence, message);
+      }
     } catch (error) {
       this.#giveBack();
       ask.fail(error);
@@ -146,7 +153,7 @@ export class RemoteMailbox implements Mailbox, Place {
     const { peers, posted } = this.#link;
     const taken = places.take(this.slot, this.generation, peers.shard, posted);
     if (taken === Taken.DONE) return null;
-    if (taken === Taken.GONE) return 'stopped';
+    if (taken === Taken.GONE) return this.#link.isReachable ? 'stopped' : absence;
     return places.drops(this.slot) ? 'dropNewest' : 'full';
   }
 
@@ -154,11 +161,6 @@ export class RemoteMailbox implements Mailbox, Place {
   #giveBack(): void {
     this.#returnPlace();
     this.#link.postAnyway(MailKind.ROOM, this, 0, null);
-  }
-
-  #unsent(ask: RemoteAsk): void {
-    this.#returnPlace();
-    ask.fail(this.#link.absenceError(this.ref));
   }
 
   #refuse(reason: RefusalReason, message: unknown): boolean {

@@ -55,6 +55,19 @@ describe('shards that die', function () {
     expect(await other.proxy<Player>().where()).to.include({ instances: 1 });
   });
 
+  for (const how of ['ask', 'sendAsync'] as const) {
+    it(`A6: ${how}() between the death and the news of it learns the cause`, async () => {
+      const { stage } = await staged();
+      // What it is sent is taken for as long as it lives.
+      const mailbox = { capacity: 1, overflow: 'dropNewest' } as const;
+      const actor = await stage.spawnPlayer({ shard: 0, supervision: QUICK, mailbox });
+      const other = await stage.spawnPlayer({ shard: 1 });
+      const error = await rejectionOf(other.proxy<Player>().killAndCall(actor, how));
+      expect(error.code).to.equal('ERR_SHARD_EXITED');
+      expect(error.cause).to.include({ code: 'ERR_THREAD_EXITED' });
+    });
+  }
+
   const ways: [string, string, { code: number; error: object | null }][] = [
     ['process.exit()', 'exit', { code: 5, error: null }],
     ['an error outside of callbacks', 'throwOutside', { code: 1, error: { code: 'EOUTSIDE' } }],
