@@ -1,3 +1,4 @@
+import { transferWithEach } from '../channel/transfer.js';
 import { illegalConstructor, invalidType } from '../errors.js';
 import { Sender } from '../loop/sender.js';
 import { notTransferable } from './actor-errors.js';
@@ -111,7 +112,7 @@ export class ActorRef<M = unknown> extends Sender<M> {
    * @typeParam A the class of the handler
    */
   proxy<A>(): Remote<A> {
-    return createProxy<A>((method, args) => this.#ask(method, args, undefined));
+    return createProxy<A>((method, args) => this.#ask(method, transferWithEach(args), undefined));
   }
 
   /**

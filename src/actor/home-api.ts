@@ -3,6 +3,7 @@
  * of it travels in mail, so that references in it work and errors are whole.
  */
 import type { ActorRef } from './actor-ref.js';
+import type { MessagePort } from 'node:worker_threads';
 import type { PeerAddress } from './link.js';
 import type { ShardMetrics } from './metrics.js';
 import type { ResolvedSpawnOptions } from './options.js';
@@ -48,10 +49,17 @@ export interface Restored {
   readonly delayMs: number;
 }
 
+/** Another shard, as home makes it known. */
+export interface Neighbour {
+  readonly address: PeerAddress;
+  /** This thread's end of a port between the two; null if they have one. */
+  readonly port: MessagePort | null;
+}
+
 /** What the thread of a shard serves to home on the control plane. */
 export interface ShardControl {
   address(): PeerAddress;
-  connect(addresses: readonly PeerAddress[]): void;
+  connect(neighbours: readonly Neighbour[]): void;
   up(shards: readonly number[]): void;
   down(shard: number, error: unknown): void;
   /** It will not come again. */

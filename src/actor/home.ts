@@ -17,7 +17,7 @@ import {
 import type { HomeApi, Restored } from './home-api.js';
 import { type AnyListener, callSafely, Listeners } from './listeners.js';
 import { mergeMetrics, type SystemMetrics } from './metrics.js';
-import { spawnOfModule } from './module-spawn.js';
+import { orDiscard, spawnOfModule } from './module-spawn.js';
 import {
   requireName,
   type ResolvedSpawnOptions,
@@ -138,10 +138,12 @@ export class Home implements ShardHost, ShardThreadsHost {
     if (!link.isUp) throw shardIsDown(shard, link.error);
     this.#placed[shard] += 1;
     try {
-      return await link.call<ActorRef>('spawn', [href, options, address], (actor) => {
+      const answered = (actor: ActorRef): void => {
         this.#records.add(actor, href, options, address);
         keep(actor);
-      });
+      };
+      const { moved } = options;
+      return await link.call('spawn', [href, options, address], { answered, moved });
     } finally {
       this.#placed[shard] -= 1;
     }
@@ -186,13 +188,14 @@ export class Home implements ShardHost, ShardThreadsHost {
   /** What other shards may ask for. */
   #api(): HomeApi {
     return {
-      spawn: (href, options, address) => {
-        this.#requireRunning();
-        const parent = address === null ? null : this.#peers!.parentAt(address);
-        return this.#named(options.name, (keep) =>
-          this.#place(href, options, { parent, address }, keep),
-        );
-      },
+      spawn: (href, options, address) =>
+        orDiscard(options, async () => {
+          this.#requireRunning();
+          const parent = address === null ? null : this.#peers!.parentAt(address);
+          return this.#named(options.name, (keep) =>
+            this.#place(href, options, { parent, address }, keep),
+          );
+        }),
       lookup: (name) => this.#names.get(name) ?? null,
       reserve: (name) => {
         this.#requireRunning();

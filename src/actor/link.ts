@@ -35,6 +35,13 @@ export interface Replied {
   fail(error: unknown): void;
 }
 
+export interface CallOptions<R> {
+  /** Called with the result before anything else arrives. */
+  answered?: (value: R) => void;
+  /** What of the arguments moves. */
+  moved?: readonly object[];
+}
+
 /** What is sent again to a shard that was started again. */
 interface Lasting {
   readonly mail: Mail;
@@ -243,8 +250,12 @@ export class Link {
     });
   }
 
-  /** Calls a method of the shard. `answered` is called first, before anything else arrives. */
-  call<R>(method: string, args: readonly unknown[], answered?: (value: R) => void): Promise<R> {
+  /** Calls a method of the shard. */
+  call<R>(
+    method: string,
+    args: readonly unknown[],
+    { answered, moved = [] }: CallOptions<R> = {},
+  ): Promise<R> {
     return new Promise((resolve, reject) => {
       const id = this.expect({
         answer: (value) => {
@@ -255,8 +266,9 @@ export class Link {
       });
       try {
         const mail = new Mail(MailKind.CALL, this.peers.from, 0, 0, id, method, args);
+        const wasTaken = this.post(moved.length === 0 ? mail : transfer(mail, moved));
         // One that has died is yet to be heard of: down() tells why.
-        if (this.post(mail) || this.#outlet !== null) return;
+        if (wasTaken || this.#outlet !== null) return;
         reject(shardIsDown(this.shard, this.#error));
       } catch (error) {
         reject(error);

@@ -1,4 +1,5 @@
 /** Spawning an actor of a module on the thread that it is to run on. */
+import { discard } from '../channel/side-channel.js';
 import { actorStopped, systemStopped } from './actor-errors.js';
 import type { ActorRef } from './actor-ref.js';
 import { importHandlerClass } from './handler-class.js';
@@ -17,4 +18,17 @@ export async function spawnOfModule(
   if (shard.isClosing) throw systemStopped(shard.host.name);
   if (parent?.isEnding) throw actorStopped(parent.ref);
   return shard.spawn({ HandlerClass, options }, parent);
+}
+
+/** For another thread: what it moved here for an actor that there will not be is nobody's. */
+export async function orDiscard(
+  { moved }: ResolvedSpawnOptions,
+  spawn: () => Promise<ActorRef>,
+): Promise<ActorRef> {
+  try {
+    return await spawn();
+  } catch (error) {
+    discard(moved);
+    throw error;
+  }
 }

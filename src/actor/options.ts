@@ -1,5 +1,6 @@
 /** What can be set on a system and on an actor: names, ranges, defaults. */
 import type { ResourceLimits } from 'node:worker_threads';
+import { movedWith } from '../channel/transfer.js';
 import { invalidType, invalidValue, outOfRange } from '../errors.js';
 import {
   DEFAULT_ASK_TIMEOUT_MS,
@@ -64,7 +65,10 @@ export interface SpawnOptions {
   export?: string;
   /** For `lookup()`; unique in the system for as long as the actor lives. @default none */
   name?: string;
-  /** For the constructor. @default [] */
+  /**
+   * For the constructor. What `transfer(args, list)` names is moved to the thread of the actor,
+   * which then cannot be spawned again should that thread die. @default []
+   */
   args?: unknown[];
   /**
    * The shard's number, or 'auto': the worker thread in which the fewest
@@ -108,6 +112,8 @@ export interface ResolvedSpawnOptions {
   readonly export: string | null;
   readonly name: string | null;
   readonly args: readonly unknown[];
+  /** What of the arguments moves to another thread, and so is not there for a second start. */
+  readonly moved: readonly object[];
   readonly shard: number | 'auto';
   readonly mailbox: MailboxPolicy;
   readonly supervision: SupervisionPolicy;
@@ -140,6 +146,7 @@ const DEFAULT_SPAWN: ResolvedSpawnOptions = Object.freeze({
   export: null,
   name: null,
   args: NO_ARGS,
+  moved: [],
   shard: 'auto',
   mailbox: DEFAULT_MAILBOX,
   supervision: DEFAULT_SUPERVISION,
@@ -199,6 +206,7 @@ export function resolveSpawnOptions(options: SpawnOptions | undefined): Resolved
     name: given.name === undefined ? null : requireName('options.name', given.name),
     // A copy, because a restart passes the same again.
     args: args.length === 0 ? NO_ARGS : [...args],
+    moved: [...(movedWith(args) ?? [])] as object[],
     shard,
     mailbox: resolveMailbox(given.mailbox),
     supervision: resolveSupervision(given.supervision),

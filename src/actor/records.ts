@@ -98,7 +98,8 @@ export class Records {
 /** Null: it stays dead. */
 function decide(record: ActorRecord, nowMs: number): Restored | null {
   const { actor, href, options, parent } = record;
-  if (record.isOrphan) return null;
+  // What was moved to the thread has gone with it.
+  if (record.isOrphan || options.moved.length > 0) return null;
   const { supervision } = options;
   // Nothing is left that could resume.
   const policy =

@@ -3,6 +3,7 @@
  * the thread that started the system, is its owner.
  */
 import { sharedMemory } from '../channel/shared-memory.js';
+import { openThreadPort } from '../channel/thread-ports.js';
 import { provideCrossing } from '../loop/crossing.js';
 import type { ServedThread } from '../thread/worker-side.js';
 import { systemStopped } from './actor-errors.js';
@@ -20,7 +21,7 @@ import type { Restored, ShardApi, ShardControl } from './home-api.js';
 import { revive } from './lifecycle.js';
 import type { Link } from './link.js';
 import { callSafely } from './listeners.js';
-import { spawnOfModule } from './module-spawn.js';
+import { orDiscard, spawnOfModule } from './module-spawn.js';
 import {
   type ResolvedShardOptions,
   requireName,
@@ -87,8 +88,11 @@ class ShardThread implements ShardHost {
     const shard = this.#shard;
     return {
       address: () => peers.address,
-      connect: (addresses) => {
-        for (const address of addresses) peers.connect(address);
+      connect: (neighbours) => {
+        for (const { address, port } of neighbours) {
+          if (port !== null) openThreadPort(port);
+          peers.connect(address);
+        }
       },
       up: (shards) => {
         for (const number of shards) peers.up(number);
@@ -102,10 +106,11 @@ class ShardThread implements ShardHost {
 
   #api(): ShardApi {
     return {
-      spawn: (href, options, address) => {
-        const parent = address === null ? null : this.#peers.parentAt(address);
-        return spawnOfModule(this.#shard, href, options, parent);
-      },
+      spawn: (href, options, address) =>
+        orDiscard(options, async () => {
+          const parent = address === null ? null : this.#peers.parentAt(address);
+          return spawnOfModule(this.#shard, href, options, parent);
+        }),
       restore: (actors) => {
         this.#revivals = actors.map((actor) => this.#restore(actor));
       },
@@ -137,7 +142,8 @@ class ShardThread implements ShardHost {
     const resolved = resolveSpawnOptions(options);
     if (!isHandlerClass(module)) {
       const address: ParentAddress | null = parent && [parent.ref, parent.instance];
-      return this.#home.call<ActorRef>('spawn', [module.href, resolved, address]);
+      const { moved } = resolved;
+      return this.#home.call('spawn', [module.href, resolved, address], { moved });
     }
     requireOwnShard(resolved, this.#shard.number);
     if (this.#shard.isClosing) throw systemStopped(this.name);

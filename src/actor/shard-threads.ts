@@ -3,8 +3,10 @@
  * the start of the next one in the place of one that died (rule A6).
  *
  *   start ──> connect ──> up ──────────────> down ──> next ──> connect ──> restore ──> up
- *             all know its address           others refuse     back-off    its actors are back
+ *             all know its address,          others refuse     back-off    its actors are back
+ *             and have a port to it
  */
+import { MessageChannel } from 'node:worker_threads';
 import {
   DEFAULT_STOP_TIMEOUT_MS,
   DRAIN_GRACE_MS,
@@ -15,8 +17,9 @@ import {
   SHARD_STOP_MS,
 } from '../limits.js';
 import { MillraceError } from '../errors.js';
+import { transfer } from '../thread/parcel.js';
 import { type ThreadExit, WorkerThread } from '../thread/worker-thread.js';
-import type { ShardControl } from './home-api.js';
+import type { Neighbour, ShardControl } from './home-api.js';
 import type { PeerAddress } from './link.js';
 import type { ShardMetrics } from './metrics.js';
 import type { ResolvedSystemOptions } from './options.js';
@@ -106,7 +109,7 @@ export class ShardThreads {
       throw (failed as PromiseRejectedResult).reason;
     }
     for (const each of this.#shards) each.isUp = true;
-    await Promise.all(this.#shards.map((each) => this.#introduce(each)));
+    await this.#introduce(this.#shards, []);
     const numbers = [...this.#shards.keys()];
     await this.#tellAll((control) => control.up([...numbers, this.#peers.shard]));
     for (const { shard } of this.#shards) this.#peers.up(shard);
@@ -170,10 +173,25 @@ export class ShardThreads {
     this.#peers.connect(each.address);
   }
 
-  /** Tells a shard where all others are. */
-  async #introduce({ thread }: Place): Promise<void> {
-    const known = this.#shards.filter(({ isUp }) => isUp).map(({ address }) => address!);
-    await thread?.remote.connect([...known, this.#peers.address]);
+  /**
+   * Tells the newcomers where all others are, and the others where they are.
+   * Each two of them get a port; home has one to each, from its start.
+   */
+  async #introduce(newcomers: readonly Place[], present: readonly Place[]): Promise<void> {
+    const known = new Map<Place, Neighbour[]>(present.map((each) => [each, []]));
+    for (const newcomer of newcomers) {
+      const neighbours: Neighbour[] = [{ address: this.#peers.address, port: null }];
+      for (const [other, others] of known) {
+        const { port1, port2 } = new MessageChannel();
+        neighbours.push({ address: other.address!, port: port1 });
+        others.push({ address: newcomer.address!, port: port2 });
+      }
+      known.set(newcomer, neighbours);
+    }
+    const told = (each: Place) => tellNeighbours(each, known.get(each)!);
+    // Of those that are present one may die meanwhile, which its own end tells.
+    await Promise.allSettled(present.map(told));
+    await Promise.all(newcomers.map(told));
   }
 
   async #watch(each: Place): Promise<void> {
@@ -237,18 +255,18 @@ export class ShardThreads {
   }
 
   async #takeUp(each: Place): Promise<void> {
-    const { shard, thread, address } = each;
-    await this.#introduce(each);
-    const present = this.#shards.filter(({ isUp }) => isUp);
-    await thread!.remote.up([...present.map((other) => other.shard), this.#peers.shard]);
+    const { shard, thread } = each;
+    await this.#introduce([each], this.#present);
+    await thread!.remote.up([...this.#present.map((other) => other.shard), this.#peers.shard]);
     await this.#host.restore(shard);
     each.isUp = true;
-    await this.#tellAll(async (control) => {
-      await control.connect([address!]);
-      await control.up([shard]);
-    });
+    await this.#tellAll((control) => control.up([shard]));
     this.#peers.up(shard);
     this.#host.revive(shard);
+  }
+
+  get #present(): Place[] {
+    return this.#shards.filter(({ isUp }) => isUp);
   }
 
   #pause(delayMs: number): Promise<void> {
@@ -278,6 +296,16 @@ export class ShardThreads {
       tell(limitMs === undefined ? thread.remote : thread.within(limitMs)),
     );
     await Promise.allSettled(told);
+  }
+}
+
+async function tellNeighbours({ thread }: Place, neighbours: readonly Neighbour[]): Promise<void> {
+  const ports = neighbours.flatMap(({ port }) => port ?? []);
+  try {
+    await thread?.remote.connect(transfer(neighbours, ports));
+  } finally {
+    // Those that could not be handed over.
+    for (const port of ports) port.close();
   }
 }
 

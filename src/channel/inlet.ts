@@ -19,7 +19,7 @@ import {
 } from './control.js';
 import { RingReader } from './ring-reader.js';
 import { Segment } from './segment.js';
-import { BroadcastReceiver } from './side-channel.js';
+import { LoopSideReceiver } from './side-receiver.js';
 
 /** A lane, and the thread that writes to it. */
 interface OpenLane<M> {
@@ -39,7 +39,7 @@ export class SharedInlet<M> implements Inlet<M> {
   readonly #words: Int32Array;
   readonly #capacity: number;
   readonly #threads: ThreadSupport;
-  readonly #side: BroadcastReceiver;
+  readonly #side: LoopSideReceiver;
   #lanes: OpenLane<M>[] = [];
   /** Lanes announced up to now. */
   #announced = 0;
@@ -61,7 +61,7 @@ export class SharedInlet<M> implements Inlet<M> {
     const loop = randomUUID();
     const control = this.#words.buffer as SharedArrayBuffer;
     this.handle = Object.freeze({ millrace: 'sender', loop, control });
-    this.#side = new BroadcastReceiver(loop);
+    this.#side = new LoopSideReceiver(loop);
   }
 
   /** Messages that other threads were refused. */
@@ -167,6 +167,7 @@ export class SharedInlet<M> implements Inlet<M> {
   #drop(reader: RingReader<M>): void {
     this.#lanes = this.#lanes.filter((lane) => lane.reader !== reader);
     this.#side.closeLane(reader.number);
+    if (reader.isDone) this.#side.forgetLane(reader.number);
   }
 }
 

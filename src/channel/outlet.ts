@@ -7,19 +7,21 @@ import type { MessageTarget, SenderHandle } from '../loop/crossing.js';
 import { channelClosed, NOT_TAKEN, publishRefusal } from '../loop/refusal.js';
 import { Waiters } from '../loop/waiters.js';
 import type { ThreadSupport } from '../poll/driver.js';
+import { BroadcastPoster } from './broadcast.js';
 import { closeControl, givePlacesBack, isClosed, loadPair, mustWake, Word } from './control.js';
 import type { LaneOpening } from './inlet.js';
 import { ASLEEP, COUNT_MASK, LANE_HEADER_BYTES, LaneWord } from './lane-header.js';
 import { Published, RingWriter } from './ring-writer.js';
 import { Segment } from './segment.js';
-import { BroadcastPoster } from './side-channel.js';
+import type { SidePoster } from './side-channel.js';
+import { PortPoster, portTo } from './thread-ports.js';
 import { forgetMoved, movedWith } from './transfer.js';
 import { waitAsync } from './wait-async.js';
 
 interface OutgoingLane {
   readonly header: Int32Array<SharedArrayBuffer>;
   readonly writer: RingWriter;
-  readonly side: BroadcastPoster;
+  readonly side: SidePoster;
 }
 
 export class Outlet<M> implements MessageTarget<M> {
@@ -147,7 +149,12 @@ export class Outlet<M> implements MessageTarget<M> {
     const header = new Int32Array(new SharedArrayBuffer(LANE_HEADER_BYTES));
     header[LaneWord.PUBLISHED] = ASLEEP;
     const segment = Segment.allocate(SEGMENT_BYTES);
-    const side = new BroadcastPoster(this.#handle.loop, number, header);
+    const { loop } = this.#handle;
+    const port = portTo(this.#thread);
+    const side =
+      port === undefined
+        ? new BroadcastPoster(loop, number, header)
+        : new PortPoster(port, loop, number);
     const { thisThread } = this.#threads;
     const opening = [header.buffer, segment.buffer, thisThread] as const;
     side.post(opening satisfies LaneOpening, undefined);

@@ -46,6 +46,11 @@ export class RingReader<M> implements Lane<M> {
     return this.#isBroken;
   }
 
+  /** Whether nothing that was seen is left to be read. */
+  get isDone(): boolean {
+    return this.#isBroken || this.#taken === this.#seen;
+  }
+
   /** Messages published since the last {@link look}. */
   get arrived(): number {
     if (this.#isBroken) return 0;

@@ -15,8 +15,12 @@ let notedCount = 0;
  * [message.buffer]))`. Once the message is taken, an `ArrayBuffer` in the
  * list is empty here. A message that is refused moves nothing, and may be sent
  * again. Between loops of one thread a message passes by reference, and
- * nothing is moved. A `MessagePort` cannot be moved this way: `send()` throws
- * a `DataCloneError`.
+ * nothing is moved.
+ *
+ * Between the threads of an actor system the list may name whatever
+ * `postMessage()` can move: a `MessagePort`, a `FileHandle`, a stream. To a
+ * thread with which this one shares no more than a sender, only an
+ * `ArrayBuffer` can be moved: `send()` throws a `DataCloneError` for the rest.
  *
  * @returns the message itself
  * @throws TypeError ERR_INVALID_ARG_TYPE
@@ -34,6 +38,13 @@ export function transfer<M extends object>(message: M, list: readonly object[]):
   if (!movedBy.has(message)) notedCount += 1;
   movedBy.set(message, new Set(list));
   return message;
+}
+
+/** The arguments of a call move what each of them moves. */
+export function transferWithEach(args: unknown[]): unknown[] {
+  if (notedCount === 0) return args;
+  const moved = args.flatMap((each) => [...(movedWith(each) ?? [])] as object[]);
+  return moved.length === 0 ? args : transfer(args, moved);
 }
 
 /** What this message moves. */

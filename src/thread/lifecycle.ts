@@ -9,6 +9,8 @@ import type { Packed } from './whole-errors.js';
 export interface StartMessage {
   /** The thread's end of the link; `parentPort` is left to others. */
   control: MessagePort;
+  /** Its end of the port for what messages between the two threads cannot carry as bytes. */
+  posts: MessagePort;
   data: Packed;
 }
 

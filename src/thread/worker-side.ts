@@ -1,5 +1,6 @@
 /** The inside of a worker thread that a {@link WorkerThread} has started. */
 import { workerData } from 'node:worker_threads';
+import { openThreadPort } from '../channel/thread-ports.js';
 import { MillraceError } from '../errors.js';
 import { DEFAULT_STOP_TIMEOUT_MS, LEFT_OVER_GRACE_MS } from '../limits.js';
 import { type ControlLink, connect, methodsOf, type Remote } from './control-link.js';
@@ -29,7 +30,8 @@ export type ThreadMain<Data = unknown, OwnerApi = object> = (
  * A thread whose owner has gone ends as if it had been stopped.
  */
 export async function serveThread<Data, OwnerApi>(main: ThreadMain<Data, OwnerApi>): Promise<void> {
-  const { control, data } = workerData as StartMessage;
+  const { control, posts, data } = workerData as StartMessage;
+  const port = openThreadPort(posts);
   const life: ThreadLife = {
     threadReady: () =>
       starting.then(
@@ -67,6 +69,7 @@ export async function serveThread<Data, OwnerApi>(main: ThreadMain<Data, OwnerAp
     const thread = await starting.catch(() => null);
     await thread?.stop?.(limitMs);
     link.close();
+    port.end();
     // The thread ends when nothing keeps it alive. What a user has left open is cut off.
     setTimeout(() => process.exit(), LEFT_OVER_GRACE_MS).unref();
   };

@@ -1,5 +1,6 @@
 /** A worker thread as its owner sees it: start, typed calls, stop, and the cause of its end. */
 import { MessageChannel, type ResourceLimits, Worker } from 'node:worker_threads';
+import { openThreadPort, type ThreadPort } from '../channel/thread-ports.js';
 import { invalidType, MillraceError } from '../errors.js';
 import {
   DEFAULT_START_TIMEOUT_MS,
@@ -66,6 +67,8 @@ export class WorkerThread<Api> {
   readonly exited: Promise<ThreadExit>;
   readonly #worker: Worker;
   readonly #link: ControlLink<ThreadLife>;
+  /** What messages between the two threads cannot carry as bytes. */
+  readonly #posts: ThreadPort;
   /** The error of calls once the thread has exited. */
   readonly #gone: Promise<Error>;
   #hasExited = false;
@@ -105,6 +108,7 @@ export class WorkerThread<Api> {
   private constructor(entry: URL, data: unknown, options: WorkerThreadOptions) {
     const { name = 'worker', resourceLimits, callTimeoutMs, ownerApi = {} } = options;
     const { port1, port2 } = new MessageChannel();
+    const posts = new MessageChannel();
     const ownerLife: OwnerLife = {
       threadLastWords: (error: unknown) => {
         this.#lastWords = error;
@@ -116,17 +120,23 @@ export class WorkerThread<Api> {
     };
     if (callTimeoutMs !== undefined) linkOptions.callTimeoutMs = callTimeoutMs;
     this.name = name;
+    this.#posts = openThreadPort(posts.port1);
     try {
       this.#link = connect<ThreadLife>(port1, linkOptions);
       this.#worker = new Worker(entry, {
         name,
-        workerData: { control: port2, data: pack(data) } satisfies StartMessage,
-        transferList: [port2, ...transferListOf(data)],
+        workerData: {
+          control: port2,
+          posts: posts.port2,
+          data: pack(data),
+        } satisfies StartMessage,
+        transferList: [port2, posts.port2, ...transferListOf(data)],
         ...(resourceLimits !== undefined && { resourceLimits }),
         ...inheritedFlags(),
       });
     } catch (error) {
       port1.close();
+      this.#posts.end();
       throw error;
     }
     this.threadId = this.#worker.threadId;
@@ -224,6 +234,7 @@ export class WorkerThread<Api> {
         this.#hasExited = true;
         // Node 26 may tell of the exit before it brings what was posted before.
         this.#link.drain();
+        this.#posts.end();
         resolve({ code, error: wholeError(reported, this.#lastWords) });
       });
     });

@@ -1,6 +1,7 @@
 /** Worker threads: their start, calls to them, and their end, in every way: rules A1, A5 to A8. */
+import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { expect } from 'chai';
-import { MillraceError } from '../../src/index.js';
+import { EventLoop, MillraceError } from '../../src/index.js';
 import { transfer } from '../../src/thread/parcel.js';
 import { WorkerThread } from '../../src/thread/worker-thread.js';
 import { EXIT_CODE, richError, type ThreadStart } from '../fixtures/thread-main.js';
@@ -72,6 +73,24 @@ describe('worker threads: calls', () => {
     expect(bytes.length).to.equal(0);
     expect((await thread.remote.given()).bytes).to.deep.equal(new Uint8Array(1000).fill(7));
     await thread.stop();
+  });
+
+  it('C4: a message to a loop of the owner moves a port', async () => {
+    const thread = await startShard();
+    const loop = new EventLoop<{ port: MessagePort }>();
+    let got: unknown;
+    const run = loop.run({
+      notify: (_, { port }) => {
+        got = receiveMessageOnPort(port);
+        port.close();
+        loop.shutdown();
+      },
+    });
+    await thread.remote.sendPort(loop.channel().transfer(), 'moved');
+    await run;
+    loop.close();
+    expect(got).to.deep.equal({ message: 'moved' });
+    expect(await thread.stop()).to.equal('exited');
   });
 
   it('A5: a call that is not answered rejects at its limit, and the thread lives on', async () => {
