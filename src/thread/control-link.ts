@@ -191,7 +191,7 @@ export class ControlLink<Api> {
   /** By a reply that is made here, so that Comlink's own books are cleared as well. */
   #reject(id: string, error: unknown): void {
     this.#settle(id);
-    const data = { id, type: 'RAW', value: Parcel.ofThrown(error) };
+    const data = { id, type: 'RAW', value: Parcel.ofThrownHere(error) };
     for (const listener of this.#listeners) listener({ data });
   }
 

@@ -3,7 +3,7 @@
  * beside the API that it serves, on the same link and so in one order with it.
  */
 import type { MessagePort } from 'node:worker_threads';
-import type { Packed } from './whole-errors.js';
+import type { Packed } from '../channel/codec/packed.js';
 
 /** The thread's `workerData`. */
 export interface StartMessage {

@@ -6,10 +6,12 @@
  * program that uses Millrace may be another. So the handlers that are there
  * stay as they are: ours claims nothing but parcels, and even what a call
  * throws travels as the content of one.
+ *
+ * The content is packed by the codec of messages, so errors in it arrive whole.
  */
 import type { Transferable } from 'node:worker_threads';
 import { transferHandlers } from 'comlink';
-import { type Packed, pack, unpack } from './whole-errors.js';
+import { type Packed, pack, unpack } from '../channel/codec/packed.js';
 
 const HANDLER_NAME = 'millrace';
 
@@ -29,35 +31,54 @@ export function transferListOf(value: unknown): readonly Transferable[] {
   return transferLists.get(value) ?? [];
 }
 
+/** A value on its way, and what is posted for it. */
+type PackedParcel = Packed & { readonly isThrown: boolean };
+
 export class Parcel {
   readonly content: unknown;
   readonly isThrown: boolean;
+  /** Null for one that is not on its way to another thread. */
+  readonly packed: PackedParcel | null;
   readonly transferList: readonly Transferable[];
 
-  private constructor(content: unknown, isThrown: boolean, list: readonly Transferable[]) {
+  private constructor(
+    content: unknown,
+    isThrown: boolean,
+    { packed = null, list = [] }: { packed?: Packed | null; list?: readonly Transferable[] } = {},
+  ) {
     this.content = content;
     this.isThrown = isThrown;
+    this.packed = packed && { ...packed, isThrown };
     this.transferList = list;
   }
 
+  /** Throws for what cannot be cloned, as {@link ofResult} does. */
   static ofArguments(args: readonly unknown[]): Parcel {
-    return new Parcel(args, false, args.flatMap(transferListOf));
+    const list = args.flatMap(transferListOf);
+    return new Parcel(args, false, { packed: pack(args, list), list });
   }
 
   static ofResult(result: unknown): Parcel {
-    return new Parcel(result, false, transferListOf(result));
+    const list = transferListOf(result);
+    return new Parcel(result, false, { packed: pack(result, list), list });
   }
 
+  /** Of what cannot be cloned, the error of that attempt. */
   static ofThrown(error: unknown): Parcel {
-    return new Parcel(error, true, []);
+    try {
+      return new Parcel(error, true, { packed: pack(error) });
+    } catch (refusal) {
+      return new Parcel(refusal, true, { packed: pack(refusal) });
+    }
   }
 
-  static unpacked(packed: Packed & { isThrown: boolean }): Parcel {
-    return new Parcel(unpack(packed), packed.isThrown, []);
+  /** For a caller on this thread. */
+  static ofThrownHere(error: unknown): Parcel {
+    return new Parcel(error, true);
   }
 
-  packed(): Packed & { isThrown: boolean } {
-    return { ...pack(this.content), isThrown: this.isThrown };
+  static unpacked(packed: PackedParcel): Parcel {
+    return new Parcel(unpack(packed), packed.isThrown);
   }
 
   /** The result, or the error thrown. */
@@ -69,11 +90,11 @@ export class Parcel {
 
 /** A reply in Comlink's protocol, for one that Comlink cannot make itself. */
 export function thrownReply(id: string, error: unknown): object {
-  return { id, type: 'HANDLER', name: HANDLER_NAME, value: Parcel.ofThrown(error).packed() };
+  return { id, type: 'HANDLER', name: HANDLER_NAME, value: Parcel.ofThrown(error).packed };
 }
 
 transferHandlers.set(HANDLER_NAME, {
   canHandle: (value): value is Parcel => value instanceof Parcel,
-  serialize: (parcel: Parcel) => [parcel.packed(), [...parcel.transferList] as never[]],
-  deserialize: (packed: ReturnType<Parcel['packed']>) => Parcel.unpacked(packed),
+  serialize: (parcel: Parcel) => [parcel.packed, [...parcel.transferList] as never[]],
+  deserialize: (packed: PackedParcel) => Parcel.unpacked(packed),
 });

@@ -1,11 +1,11 @@
 /** The inside of a worker thread that a {@link WorkerThread} has started. */
 import { workerData } from 'node:worker_threads';
+import { unpack } from '../channel/codec/packed.js';
 import { openThreadPort } from '../channel/thread-ports.js';
 import { MillraceError } from '../errors.js';
 import { DEFAULT_STOP_TIMEOUT_MS, LEFT_OVER_GRACE_MS } from '../limits.js';
 import { type ControlLink, connect, methodsOf, type Remote } from './control-link.js';
 import type { OwnerLife, StartMessage, ThreadLife } from './lifecycle.js';
-import { unpack } from './whole-errors.js';
 
 export interface ServedThread {
   /** What the owner may call. */

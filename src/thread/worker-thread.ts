@@ -1,5 +1,6 @@
 /** A worker thread as its owner sees it: start, typed calls, stop, and the cause of its end. */
 import { MessageChannel, type ResourceLimits, Worker } from 'node:worker_threads';
+import { pack } from '../channel/codec/packed.js';
 import { openThreadPort, type ThreadPort } from '../channel/thread-ports.js';
 import { invalidType, MillraceError } from '../errors.js';
 import {
@@ -17,7 +18,6 @@ import {
 } from './control-link.js';
 import type { OwnerLife, StartMessage, ThreadLife } from './lifecycle.js';
 import { transferListOf } from './parcel.js';
-import { pack } from './whole-errors.js';
 
 export interface WorkerThreadOptions {
   /** For messages, debuggers and profilers. @default 'worker' */
@@ -128,7 +128,7 @@ export class WorkerThread<Api> {
         workerData: {
           control: port2,
           posts: posts.port2,
-          data: pack(data),
+          data: pack(data, transferListOf(data)),
         } satisfies StartMessage,
         transferList: [port2, posts.port2, ...transferListOf(data)],
         ...(resourceLimits !== undefined && { resourceLimits }),

@@ -3,9 +3,8 @@
  * prototype tells, after one object with it was looked at closely.
  */
 import { types } from 'node:util';
-import { MessagePort } from 'node:worker_threads';
 import { carrierCount, carrierOfPrototype } from './carriers.js';
-import { cloneError, isCloneError } from './uncloneable.js';
+import { asCloneError, cloneError } from './uncloneable.js';
 import { writeBuffer, writeView } from './write-binary.js';
 import {
   writeBoxed,
@@ -100,8 +99,7 @@ function kindOf(value: object, prototype: object): Kind | null {
   }
   if (DOM_EXCEPTION.is(value)) return DOM_EXCEPTION;
   const builtIn = builtInKind(value);
-  if (builtIn !== PLAIN) return builtIn;
-  return value instanceof MessagePort ? FOREIGN : platformKind(value);
+  return builtIn === PLAIN ? platformKind(value) : builtIn;
 }
 
 function refuseOnce(value: object): never {
@@ -117,8 +115,9 @@ function platformKind(value: object): Kind | null {
     const clone: unknown = structuredClone(value);
     return Object.getPrototypeOf(clone) === Object.prototype ? PLAIN : FOREIGN;
   } catch (error) {
+    const refusal = asCloneError(error);
     // A refusal may be of the object itself or of something inside it.
-    if (isCloneError(error) && isCloneable({ ...value })) throw error;
+    if (refusal !== null && isCloneable({ ...value })) throw refusal;
     return null;
   }
 }

@@ -1,6 +1,7 @@
 /** The codec, kind by kind. Random values are in codec-random.test.ts. */
 /* oxlint-disable no-sparse-arrays -- holes are among what is tested */
 import { expect } from 'chai';
+import { open } from 'node:fs/promises';
 import { MessageChannel } from 'node:worker_threads';
 import { MillraceError } from '../../../src/index.js';
 import { registerCarrier } from '../../../src/channel/codec/carriers.js';
@@ -342,7 +343,8 @@ describe('codec', () => {
     const shared = new SharedArrayBuffer(8);
     const blob = new Blob(['x']);
     const value = { blob, list: [shared, new Uint8Array(shared, 1, 2), blob], port1 };
-    const end = pair.encoder.encode(pair.memory, 0, value);
+    const moved = new Set([port1]);
+    const end = pair.encoder.encode(pair.memory, 0, value, undefined, moved);
     expect(end).to.be.above(0);
     const foreign = [...pair.encoder.foreign];
     expect(foreign).to.deep.equal([blob, shared, port1]);
@@ -353,6 +355,20 @@ describe('codec', () => {
     expect((arrived.list[1] as Uint8Array).buffer).to.equal(shared);
     pair.frame(1);
     expect(pair.encoder.foreign).to.deep.equal([]);
+    port1.close();
+    port2.close();
+  });
+
+  it('C4: what has to be moved is refused where it is not listed', async () => {
+    const { port1, port2 } = new MessageChannel();
+    const file = await open(new URL(import.meta.url));
+    for (const value of [port1, file, new Blob(['x']).stream()]) {
+      expect(thrownBy(() => pair.frame({ deep: [value] })).name).to.equal('DataCloneError');
+      // As a field of an error it is dropped, as all that cannot be cloned (A8).
+      const got = pair.carry(Object.assign(new Error('e'), { value, kept: 1 })) as object;
+      expect({ ...got }).to.deep.equal({ kept: 1 });
+    }
+    await file.close();
     port1.close();
     port2.close();
   });
