@@ -1,77 +1,54 @@
-/**
- * An echo server as an actor. Nothing in it tells that there are others on the
- * same port: it is the server of example 04 with a context for a loop.
- */
+/** An actor that serves the connections which it is given; one lives in each shard. */
 import {
   type ActorContext,
-  type AddressLike,
+  type ActorRef,
   Handler,
   Interest,
-  type SocketAddress,
-  TcpListener,
-  type TcpStream,
+  type SourceHandle,
+  TcpStream,
 } from 'millrace';
 
 const BUFFER_BYTES = 64 * 1024;
-/** Level-triggered: what is left is reported again, after the others had their turn. */
-const ACCEPTS_PER_EVENT = 64;
+
+/** A connection that another thread has accepted, and who is to learn that it has ended. */
+export interface Work {
+  readonly handle: SourceHandle;
+  readonly front: ActorRef<ActorRef>;
+}
 
 interface Connection {
   readonly stream: TcpStream;
+  readonly front: ActorRef<ActorRef>;
   /** What the kernel has not taken yet; while there is something, nothing is read. */
   rest: Uint8Array;
 }
 
-export class EchoServer extends Handler {
-  readonly #listener: TcpListener;
+export class EchoServer extends Handler<Work> {
   readonly #connections = new Map<number, Connection>();
   readonly #buffer = new Uint8Array(BUFFER_BYTES);
-  #accepted = 0;
 
-  constructor(address: AddressLike) {
-    super();
-    this.#listener = TcpListener.bind(address, { reusePort: true });
+  override notify(context: ActorContext<Work>, { handle, front }: Work): void {
+    // With all that has arrived on it meanwhile.
+    const stream = TcpStream.from(handle);
+    const token = context.nextToken();
+    this.#connections.set(token, { stream, front, rest: new Uint8Array(0) });
+    context.register(stream, token);
   }
 
-  address(): SocketAddress {
-    return this.#listener.localAddress;
-  }
-
-  accepted(): number {
-    return this.#accepted;
-  }
-
-  override started(context: ActorContext): void {
-    context.register(this.#listener, context.nextToken());
-  }
-
-  override readable(context: ActorContext, token: number): void {
+  override readable(context: ActorContext<Work>, token: number): void {
     const connection = this.#connections.get(token);
-    if (connection === undefined) this.#accept(context);
-    else this.#serve(context, token, connection);
+    if (connection !== undefined) this.#serve(context, token, connection);
   }
 
-  override writable(context: ActorContext, token: number): void {
+  override writable(context: ActorContext<Work>, token: number): void {
     this.readable(context, token);
   }
 
   override stopped(): void {
-    this.#listener.close();
     for (const { stream } of this.#connections.values()) stream.close();
   }
 
-  #accept(context: ActorContext): void {
-    for (let count = 0; count < ACCEPTS_PER_EVENT; count++) {
-      const stream = this.#listener.accept();
-      if (stream === null) return;
-      const token = context.nextToken();
-      this.#connections.set(token, { stream, rest: new Uint8Array(0) });
-      this.#accepted += 1;
-      context.register(stream, token);
-    }
-  }
-
-  #serve(context: ActorContext, token: number, connection: Connection): void {
+  #serve(context: ActorContext<Work>, token: number, connection: Connection): void {
     try {
       if (this.#echo(context, token, connection)) return;
     } catch (error) {
@@ -80,10 +57,11 @@ export class EchoServer extends Handler {
     }
     connection.stream.close();
     this.#connections.delete(token);
+    connection.front.send(context.self);
   }
 
   /** Moves what can be moved; false when the peer has ended and has everything back. */
-  #echo(context: ActorContext, token: number, connection: Connection): boolean {
+  #echo(context: ActorContext<Work>, token: number, connection: Connection): boolean {
     const { stream, rest } = connection;
     const wasWriting = rest.length > 0;
     const size = wasWriting ? rest.length : stream.read(this.#buffer);

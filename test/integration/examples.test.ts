@@ -202,7 +202,7 @@ describe('examples', function () {
       expect(stderr).to.equal('');
       const [, first, second] = /Connections: (\d+) \+ (\d+)\n$/.exec(stdout) ?? [];
       const counts = [Number(first), Number(second)];
-      // The kernel deals by hash: that all fall to one thread happens once in 2^40 runs.
+      // None is done before a second one comes: the least loaded is not always the same.
       expect(Math.min(...counts)).to.be.greaterThan(0);
       expect(counts[0] + counts[1]).to.equal(41);
       expect(code).to.equal(0);
