@@ -285,11 +285,16 @@ TEST(detach_while_events_pour_in_leaves_nothing_behind) {
   CHECK(wakes >= kRounds / 3);
 }
 
+// The call lasts until detach() is on its way, and a little longer, so that a
+// detach() that does not wait is back before it. However slow the machine is,
+// one that waits finds it over.
 TEST(detach_waits_for_the_call_that_is_under_way) {
   struct Slow final : WakeTarget {
     std::atomic<bool> inside{false};
+    std::atomic<bool> detaching{false};
     void on_ready() override {
       inside = true;
+      while (!detaching) std::this_thread::yield();
       sleep_ms(20);
       inside = false;
     }
@@ -301,8 +306,10 @@ TEST(detach_waits_for_the_call_that_is_under_way) {
   PollThread::Entry* const entry = PollThread::attach(poller.poller.get(), &target, &error);
   poller->wake();
   PollThread::arm(entry);
-  REQUIRE(eventually([&] { return target.inside.load(); }));
+  const bool has_begun = eventually([&] { return target.inside.load(); });
+  target.detaching = true;
   PollThread::detach(entry);
+  REQUIRE(has_begun);
   CHECK(!target.inside);
 }
 
