@@ -4,6 +4,9 @@
  * Write a class, implement the methods you need, hand an instance to
  * `loop.run()`. All methods are optional. All are called on the thread of the
  * loop, one at a time, never nested in one another.
+ *
+ * Each may be async. A loop does not look at what its callbacks return; actors
+ * wait for their promises, and crash with what those reject with (rule A9).
  */
 import { invalidType } from '../errors.js';
 import type { EventSet } from '../poll/event-set.js';
@@ -32,31 +35,31 @@ export abstract class Handler<M = unknown, T = unknown> {
    * The source can be read, or accept a connection, or it failed or was hung
    * up. Once per source and poll, before {@link writable}.
    */
-  readable?(loop: EventLoop<M, T>, token: Token, hint: ReadHint): void;
+  readable?(loop: EventLoop<M, T>, token: Token, hint: ReadHint): unknown;
 
   /** The source can be written, or its connect has succeeded. */
-  writable?(loop: EventLoop<M, T>, token: Token): void;
+  writable?(loop: EventLoop<M, T>, token: Token): unknown;
 
   /**
    * Takes the place of {@link readable} and {@link writable} where present:
    * once per source and poll, with all that happened to it.
    */
-  ready?(loop: EventLoop<M, T>, token: Token, events: EventSet): void;
+  ready?(loop: EventLoop<M, T>, token: Token, events: EventSet): unknown;
 
   /** A message from the channel, in the order in which each sender sent. */
   notify?(loop: EventLoop<M, T>, message: M): unknown;
 
   /** A timeout is due; everything that had arrived by then was delivered before. */
-  timeout?(loop: EventLoop<M, T>, payload: T, late: Lateness): void;
+  timeout?(loop: EventLoop<M, T>, payload: T, late: Lateness): unknown;
 
   /** A signal that was asked for with `loop.registerSignal()`. */
-  signal?(loop: EventLoop<M, T>, info: SignalInfo): void;
+  signal?(loop: EventLoop<M, T>, info: SignalInfo): unknown;
 
   /** A signal interrupted the wait; the tick goes on without I/O events. */
-  interrupted?(loop: EventLoop<M, T>): void;
+  interrupted?(loop: EventLoop<M, T>): unknown;
 
   /** The end of each tick, also of one in which nothing happened. */
-  tick?(loop: EventLoop<M, T>): void;
+  tick?(loop: EventLoop<M, T>): unknown;
 
   /** Actors: before the first message, and again after a restart. */
   started?(loop: EventLoop<M, T>): unknown;
