@@ -1,5 +1,5 @@
 /**
- * `npm run test:nodes`: the JavaScript suites, and the teardown soak, on every
+ * `npm run test:nodes`: the JavaScript suites, or soaks of what ends, on every
  * supported line of Node, with the one binary that was built. The runtimes come
  * from the packages `node-<platform>-<arch>` and are kept in `.runtimes/`.
  *
@@ -13,6 +13,9 @@ import { parseArgs } from 'node:util';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const SUPPORTED = ['20', '22', '24', '26'];
+/** The parts of the soak of shards in which something ends. */
+const ENDS = ['deaths', 'stops', 'exits'].flatMap((part) => ['--part', part]);
+
 const PACKAGE = `node-${process.platform}-${process.arch}`;
 
 function install(line: string): string {
@@ -36,7 +39,7 @@ const failures: string[] = [];
 for (const line of lines) {
   const node = install(line);
   const script = values.soak
-    ? ['dist/test/soak/main.js', 'teardown']
+    ? ['dist/test/soak/main.js', 'teardown', 'shards', ...ENDS]
     : ['dist/test/run.js', '--js'];
   console.log(`\n##### Node ${line}: ${script.join(' ')}`);
   const { status } = spawnSync(node, script, { cwd: ROOT, stdio: 'inherit' });

@@ -6,9 +6,10 @@ import { QUICK, stopOf } from '../support/actors.js';
 import { eventually } from '../support/eventually.js';
 import { leavesNothingBehind } from '../support/leaks.js';
 import { random } from '../support/random.js';
-import { deaths, stopUnderLoad, weave } from '../support/shard-load.js';
+import { deaths, stopUnderLoad } from '../support/shard-load.js';
 import { hold, type PlayerRef, threadStagesAfterEach } from '../support/shards.js';
 import { rejectionOf } from '../support/thrown.js';
+import { weave } from '../support/weave.js';
 
 leavesNothingBehind();
 
@@ -227,7 +228,8 @@ describe('shards under load', function () {
 
   it('C1: four shards, each to each, with pauses: first in, first out', async () => {
     const { seed } = random();
-    expect(await weave(4, 20_000, seed), `seed ${seed}`).to.deep.equal([]);
+    const found = await weave({ shards: 4, senders: 8, messages: 20_000, seed });
+    expect(found, `seed ${seed}`).to.deep.equal([]);
   });
 
   it('A7: 20 stops under full load: everything settles, nothing is left', async () => {

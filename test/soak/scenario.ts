@@ -3,8 +3,20 @@
 export interface Scenario {
   /** One line for the list of scenarios. */
   readonly summary: string;
-  /** At full size. Prints what it finds as it goes. */
-  run(print: Print): Promise<Outcome>;
+  /** What of it can be run by itself, with `--part`. @default nothing */
+  readonly parts?: readonly string[];
+  /** At full size, unless less was chosen. Prints what it finds as it goes. */
+  run(print: Print, choice: Choice): Promise<Outcome>;
+}
+
+/** What was asked for on the command line. */
+export interface Choice {
+  /** The parts to be run; of those that the scenario names. */
+  readonly parts: readonly string[];
+  /** In place of the number of whatever the part repeats. */
+  readonly count: number | null;
+  /** Of what is random. */
+  readonly seed: number | null;
 }
 
 export interface Outcome {

@@ -1,51 +1,9 @@
 /** What systems of shards are put through, in tests and in the soak. */
 import { type ActorRef, ActorSystem, type ShardExitEvent } from '../../src/index.js';
 import type { Act, Player } from '../fixtures/actors/player.js';
-import type { Weaver, Woven } from '../fixtures/actors/weaver.js';
 import { eventually } from './eventually.js';
 import { random } from './random.js';
 import { PLAYER, type PlayerRef } from './shards.js';
-
-const WEAVER = new URL('../fixtures/actors/weaver.js', import.meta.url);
-
-/** For all messages to arrive. */
-const WEAVE_MS = 600_000;
-
-// --- All to all ----------------------------------------------------------
-
-/** Each shard sends to each other; returns what was wrong. `messages` in all. */
-export async function weave(shards: number, messages: number, seed: number): Promise<string[]> {
-  const system = await ActorSystem.start({ shards });
-  const pairs = shards * (shards - 1);
-  const count = Math.ceil(messages / pairs);
-  try {
-    const weavers = await Promise.all(
-      Array.from({ length: shards }, (_, shard) =>
-        system.spawn(WEAVER, { shard, mailbox: { capacity: 256 } }),
-      ),
-    );
-    const calls = weavers.map((weaver) => weaver.proxy<Weaver>());
-    const others = (weaver: ActorRef) => weavers.filter((other) => other !== weaver);
-    await Promise.all(
-      calls.map((call, sender) =>
-        call.begin(sender, others(weavers[sender]), count, seed + sender),
-      ),
-    );
-    const expected = count * (shards - 1);
-    const woven: Woven[] = [];
-    await eventually(async () => {
-      woven.length = 0;
-      for (const call of calls) woven.push(await call.woven());
-      if (woven.some(({ received }) => received < expected)) throw new Error('on its way');
-    }, WEAVE_MS);
-    return woven.flatMap(({ received, wrong }, shard) => [
-      ...wrong.map((text) => `shard ${shard}: ${text}`),
-      ...(received === expected ? [] : [`shard ${shard}: ${received} of ${expected}`]),
-    ]);
-  } finally {
-    await system.stop();
-  }
-}
 
 // --- Load ----------------------------------------------------------------
 
@@ -109,15 +67,30 @@ const STOP_MS = 4000;
 export async function stopUnderLoad(seed: number): Promise<string[]> {
   const { next } = random(seed);
   const system = await ActorSystem.start({ shards: 2 });
-  const players = await Promise.all(
-    [0, 1, 2].map((shard) => system.spawn<Act>(PLAYER, { shard, mailbox: { capacity: 64 } })),
-  );
+  const players = await trio(system);
   const load = new Load(players, () => false);
   await pause(next() * 50);
   const wrong = await stopSoon(system);
   await load.end();
   const taken = players.filter((player) => player.send(['noted']));
   return [...load.wrong, ...wrong, ...taken.map(({ id }) => `${id} has taken a message`)];
+}
+
+/** Leaves a system behind in which everybody sends and asks. Returns what was wrong by then. */
+export async function beginLoad(seed: number): Promise<string[]> {
+  const { next } = random(seed);
+  const system = await ActorSystem.start({ shards: 2 });
+  const load = new Load(await trio(system), () => false);
+  await pause(next() * 50);
+  return load.wrong;
+}
+
+/** One in each of two shards, and one at home. */
+function trio(system: ActorSystem): Promise<PlayerRef[]> {
+  const shards = [0, 1, 2];
+  return Promise.all(
+    shards.map((shard) => system.spawn<Act>(PLAYER, { shard, mailbox: { capacity: 64 } })),
+  );
 }
 
 // --- Deaths --------------------------------------------------------------
