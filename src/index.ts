@@ -7,7 +7,8 @@ export { ActorRef } from './actor/actor-ref.js';
 export { ActorSystem } from './actor/actor-system.js';
 export type { HandlerClass } from './actor/handler-class.js';
 export type { SystemListener } from './actor/listeners.js';
-export type { ActorCounters, ShardMetrics, SystemMetrics } from './actor/metrics.js';
+export type { ActorCounters } from './actor/counters.js';
+export type { ShardMetrics, SystemMetrics } from './actor/metrics.js';
 export type {
   AskOptions,
   MailboxOptions,

@@ -244,7 +244,7 @@ export class Home implements ShardHost, ShardThreadsHost {
   async metrics(): Promise<SystemMetrics> {
     if (this.#lastMetrics !== null) return this.#lastMetrics;
     const others = (await this.#threads?.metrics()) ?? [];
-    return mergeMetrics(this.name, [...others, this.#shard.metrics()]);
+    return mergeMetrics(this.name, [...others, this.#shard.metrics()], this.#threads?.lateness);
   }
 
   // --- Deaths ------------------------------------------------------------
@@ -256,7 +256,6 @@ export class Home implements ShardHost, ShardThreadsHost {
     this.#records.orphan(shard);
     this.emit('shardExit', { shard, code, error });
     places.closeAll((slot, generation, count) => {
-      if (count === 0) return;
       const actor = peers.refTo(shard, { slot, generation }, null);
       this.#shard.refuseMany(actor, 'shardExit', count);
     });

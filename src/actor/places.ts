@@ -5,7 +5,7 @@
  *   header  ACTORS       that live in the shard
  *           GENERATION   the latest that it has drawn
  *           LISTENED     of home only: events that somebody listens for, a bit each
- *           SLOTS        slots that were ever open
+ *           SLOTS        slots that were ever used
  *   sender  SLOT         of each other shard: where it has taken a place for a
  *                        message that it has not sent yet, and 1 more; or 0
  *           SENT         what it had sent by then
@@ -13,6 +13,7 @@
  *           COUNT        messages that wait, or are on their way
  *           LIMIT        of the count; negative where the mailbox drops what is too much
  *           WAITING      1: somebody waits until this changes
+ *   slot    OCCUPANT     generation of the latest actor there, also if it takes nothing
  *
  * An actor whose reference never leaves its thread is not in here, and pays
  * nothing for others. Once it is, its count is here for the senders of all
@@ -33,7 +34,9 @@ const HEADER_WORDS = SENDERS_AT + (SHARDS_MAX + 2) * SENDER_WORDS;
 const Word = { GENERATION: 0, COUNT: 1, LIMIT: 2, WAITING: 3 } as const;
 const SLOT_WORDS = 4;
 
-export const PLACES_BYTES = (HEADER_WORDS + PLACES_MAX * SLOT_WORDS) * 4;
+const OCCUPANTS_AT = HEADER_WORDS + PLACES_MAX * SLOT_WORDS;
+
+export const PLACES_BYTES = (OCCUPANTS_AT + PLACES_MAX) * 4;
 
 /** What became of the wish for a place. */
 export const Taken = { DONE: 0, FULL: 1, GONE: 2 } as const;
@@ -76,15 +79,15 @@ export class Places {
 
   /**
    * The shard is dead: nothing is taken any more. Calls with the slot and the
-   * generation of each mailbox and the messages that are lost with it.
+   * generation of each mailbox in which messages are lost, and their number.
    */
   closeAll(lost: (slot: number, generation: number, count: number) => void): void {
     const slots = Atomics.load(this.#words, Header.SLOTS);
     for (let slot = 0; slot < slots; slot++) {
       const at = wordOf(slot);
-      const generation = Atomics.exchange(this.#words, at + Word.GENERATION, 0);
+      Atomics.store(this.#words, at + Word.GENERATION, 0);
       const count = Atomics.load(this.#words, at + Word.COUNT);
-      if (generation !== 0 || count !== 0) lost(slot, generation >>> 0, Math.max(0, count));
+      if (count > 0) lost(slot, this.#words[OCCUPANTS_AT + slot] >>> 0, count);
     }
   }
 
@@ -99,10 +102,23 @@ export class Places {
     // little later, since every place that was taken is given back.
     Atomics.add(words, at + Word.COUNT, waiting);
     words[at + Word.LIMIT] = limitOf(policy);
-    if (slot >= Atomics.load(words, Header.SLOTS)) Atomics.store(words, Header.SLOTS, slot + 1);
+    this.#occupy(slot, generation);
     // Last: whoever sees it sees the others.
     Atomics.store(words, at + Word.GENERATION, generation | 0);
     return true;
+  }
+
+  /** The thread ends while so many messages wait for an actor to which no other may send. */
+  lose(slot: number, generation: number, count: number): void {
+    if (slot >= PLACES_MAX) return;
+    Atomics.add(this.#words, wordOf(slot) + Word.COUNT, count);
+    this.#occupy(slot, generation);
+  }
+
+  #occupy(slot: number, generation: number): void {
+    const words = this.#words;
+    Atomics.store(words, OCCUPANTS_AT + slot, generation | 0);
+    if (slot >= Atomics.load(words, Header.SLOTS)) Atomics.store(words, Header.SLOTS, slot + 1);
   }
 
   /** Nobody takes a place from now on; those who wait for one learn it. */

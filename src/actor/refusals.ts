@@ -3,7 +3,7 @@
  * listens, and summed up over a tick for the event `refused`.
  */
 import type { ActorRef } from './actor-ref.js';
-import type { ActorCounters } from './metrics.js';
+import type { ActorCounters } from './counters.js';
 import { type RefusalReason, refusedChannel } from './reports.js';
 import type { ShardHost } from './shard.js';
 

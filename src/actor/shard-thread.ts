@@ -10,6 +10,7 @@ import { systemStopped } from './actor-errors.js';
 import type { ActorRef } from './actor-ref.js';
 import type { Cell } from './cell.js';
 import { clonable } from './clonable.js';
+import type { SharedCounters } from './counters.js';
 import {
   type HandlerClass,
   importHandlerClass,
@@ -45,6 +46,7 @@ export interface ShardThreadData {
   /** The latest that an incarnation before this one gave away. */
   readonly generation: number;
   readonly places: SharedArrayBuffer;
+  readonly counters: SharedCounters;
   readonly options: ResolvedShardOptions;
 }
 
@@ -68,11 +70,13 @@ class ShardThread implements ShardHost {
     this.id = system;
     this.name = name;
     const places = new Places(rest.places);
-    const { generation, options } = rest;
-    this.#shard = new Shard(shard, this, options, { places, generation });
+    const { counters, generation, options } = rest;
+    this.#shard = new Shard(shard, this, options, { places, counters, generation });
     this.#peers = new Peers(this.#shard, { incarnation, count: shards + 1, api: this.#api() });
     this.#home = this.#peers.link(shards);
     this.#running = this.#shard.run();
+    // Not if it runs out of memory: then nothing of it is called any more.
+    process.once('exit', () => this.#shard.leaveNote());
   }
 
   async stop(): Promise<void> {

@@ -6,6 +6,7 @@
  *             all know its address,          others refuse     back-off    its actors are back
  *             and have a port to it
  */
+import type { RecordableHistogram } from 'node:perf_hooks';
 import { MessageChannel } from 'node:worker_threads';
 import {
   DEFAULT_STOP_TIMEOUT_MS,
@@ -19,9 +20,15 @@ import {
 import { MillraceError } from '../errors.js';
 import { transfer } from '../thread/parcel.js';
 import { type ThreadExit, WorkerThread } from '../thread/worker-thread.js';
+import {
+  createSharedCounters,
+  readCounters,
+  type SharedCounters,
+  writeCounters,
+} from './counters.js';
 import type { Neighbour, ShardControl } from './home-api.js';
 import type { PeerAddress } from './link.js';
-import type { ShardMetrics } from './metrics.js';
+import { absentMetrics, createLateness, type ShardMetrics } from './metrics.js';
 import type { ResolvedSystemOptions } from './options.js';
 import type { Peers } from './peers.js';
 import { Places } from './places.js';
@@ -68,6 +75,12 @@ interface Place {
   isUp: boolean;
   incarnation: number;
   generation: number;
+  /** Over all incarnations. */
+  readonly counters: SharedCounters;
+  /** What the thread has told last; null if it never has. */
+  seen: ShardMetrics | null;
+  /** Of the loops of the dead, as far as they have told. */
+  readonly lateness: RecordableHistogram;
   /** The end of all that goes on about it. */
   life: Promise<void>;
 }
@@ -96,6 +109,9 @@ export class ShardThreads {
       isUp: false,
       incarnation: 0,
       generation: 0,
+      counters: createSharedCounters(),
+      seen: null,
+      lateness: createLateness(),
       life: Promise.resolve(),
     }));
   }
@@ -130,12 +146,23 @@ export class ShardThreads {
     await Promise.all(this.#shards.map((each) => endThread(each)));
   }
 
+  /** Of all shards. No count is ever less than it was: each lives on with its shard. */
   async metrics(): Promise<ShardMetrics[]> {
-    const found: ShardMetrics[] = [];
-    await this.#tellAll(async (control) => {
-      found.push(await control.metrics());
+    await this.#tellAll(async (control, each) => {
+      const { thread } = each;
+      const seen = await control.metrics();
+      // It may have died since it told.
+      if (each.thread === thread) each.seen = seen;
     });
-    return found.toSorted((left, right) => left.shard - right.shard);
+    return this.#shards.map(({ shard, seen, counters }) => ({
+      ...(seen ?? absentMetrics(shard)),
+      ...readCounters(counters),
+    }));
+  }
+
+  /** How late timeouts were in the threads that have died. */
+  get lateness(): RecordableHistogram[] {
+    return this.#shards.map(({ lateness }) => lateness);
   }
 
   /** Tells all shards that this one will not come again. */
@@ -146,7 +173,7 @@ export class ShardThreads {
   // --- One shard ---------------------------------------------------------
 
   async #start(each: Place): Promise<void> {
-    const { shard, incarnation, generation } = each;
+    const { shard, incarnation, generation, counters } = each;
     const { name, shards, slowHandlerMs, loop, resourceLimits } = this.#options;
     const places = new Places();
     const data: ShardThreadData = {
@@ -157,6 +184,7 @@ export class ShardThreads {
       incarnation,
       generation,
       places: places.buffer,
+      counters,
       options: { loop, slowHandlerMs },
     };
     const thread = await WorkerThread.start<ShardControl>(
@@ -210,6 +238,11 @@ export class ShardThreads {
     each.address = null;
     each.isUp = false;
     each.generation = places.generation;
+    const counters = readCounters(each.counters);
+    counters.stopped += places.actors;
+    writeCounters(each.counters, counters);
+    if (each.seen !== null) each.lateness.add(each.seen.loop.lateness);
+    each.seen = null;
     const cause = causeOf(shard, exit);
     this.#host.died(shard, { exit, cause, places });
     await this.#tellAll((control) => control.down(shard, cause));
@@ -288,13 +321,14 @@ export class ShardThreads {
 
   /** Each shard that lives. One that dies meanwhile is told of by its own end. */
   async #tellAll(
-    tell: (control: WorkerThread<ShardControl>['remote']) => Promise<void>,
+    tell: (control: WorkerThread<ShardControl>['remote'], each: Place) => Promise<void>,
     limitMs?: number,
   ): Promise<void> {
-    const threads = this.#shards.map(({ thread }) => thread).filter((thread) => thread !== null);
-    const told = threads.map((thread) =>
-      tell(limitMs === undefined ? thread.remote : thread.within(limitMs)),
-    );
+    const told = this.#shards.map(async (each) => {
+      const { thread } = each;
+      if (thread === null) return;
+      await tell(limitMs === undefined ? thread.remote : thread.within(limitMs), each);
+    });
     await Promise.allSettled(told);
   }
 }

@@ -27,7 +27,14 @@ import { CellTable, type Place } from './cell-table.js';
 import { Deadlines, type Expiring } from './deadlines.js';
 import type { HandlerClass } from './handler-class.js';
 import { force } from './lifecycle.js';
-import { createActorCounters, type ShardMetrics } from './metrics.js';
+import {
+  type ActorCounters,
+  createCounters,
+  readCounters,
+  type SharedCounters,
+  writeCounters,
+} from './counters.js';
+import type { ShardMetrics } from './metrics.js';
 import type { Mail } from './mail.js';
 import type { ResolvedShardOptions, SpawnOptions } from './options.js';
 import type { Parent } from './parent.js';
@@ -74,13 +81,22 @@ export interface ShardHost {
   guard(listener: () => unknown): void;
 }
 
+/** What other threads know of the shard, and the one that is started in its place. */
+export interface ShardMemory {
+  places?: Places | null;
+  counters?: SharedCounters | null;
+  /** The latest that was given away before. */
+  generation?: number;
+}
+
 export class Shard {
   readonly number: number;
   readonly host: ShardHost;
   readonly driver: Driver;
   readonly loop: EventLoop<Cell | Mail, ShardTimer>;
   readonly deadlines: Deadlines;
-  readonly counters = createActorCounters();
+  readonly counters: ActorCounters;
+  readonly #sharedCounters: SharedCounters | null;
   readonly cells: CellTable;
   /** What other threads see of the mailboxes, and how they are reached; null if there are none. */
   readonly places: Places | null;
@@ -102,11 +118,13 @@ export class Shard {
     number: number,
     host: ShardHost,
     options: ResolvedShardOptions,
-    { places = null, generation = 0 }: { places?: Places | null; generation?: number } = {},
+    { places = null, counters = null, generation = 0 }: ShardMemory = {},
   ) {
     this.number = number;
     this.host = host;
     this.places = places;
+    this.counters = counters === null ? createCounters() : readCounters(counters);
+    this.#sharedCounters = counters;
     this.cells = new CellTable(generation);
     this.driver = options.loop.driver ?? currentDriver();
     // Mailboxes are bounded one by one, each exactly; the loop's channel, in
@@ -279,8 +297,14 @@ export class Shard {
     slowHandlerChannel.publish({ actor, kind, durationMs } satisfies SlowHandlerReport);
   }
 
+  /** At the end of a tick. */
   flushReports(): void {
     this.#refusals.flush();
+    this.#publishCounters();
+  }
+
+  #publishCounters(): void {
+    if (this.#sharedCounters !== null) writeCounters(this.#sharedCounters, this.counters);
   }
 
   metrics(): ShardMetrics {
@@ -289,6 +313,7 @@ export class Shard {
     loop.pendingTimers = Math.max(0, loop.pendingTimers - 1);
     let pendingMessages = 0;
     for (const { ring } of this.cells.all()) pendingMessages += ring.size;
+    this.#publishCounters();
     const { number: shard, counters } = this;
     return { shard, ...counters, actors: this.cells.size, pendingMessages, loop };
   }
@@ -313,6 +338,18 @@ export class Shard {
     this.loop.shutdown();
     await this.#run;
     this.loop.close();
+  }
+
+  /**
+   * The thread is about to end, and all mailboxes with it: what they hold is
+   * noted where home finds it. Those to which other threads may send are
+   * counted there already, message by message.
+   */
+  leaveNote(): void {
+    this.#publishCounters();
+    for (const { places, slot, generation, ring } of this.cells.all()) {
+      if (places === null && ring.size > 0) this.places?.lose(slot, generation, ring.size);
+    }
   }
 
   /** The loop has failed: nothing will be called any more, `stopped()` excepted. */

@@ -51,6 +51,12 @@ export function createCounters(): Counters {
   };
 }
 
+/** Of a loop that there is not. */
+export function emptyLoopMetrics(): LoopMetrics {
+  const nothing = { refused: 0, lost: 0, pendingMessages: 0, pendingTimers: 0, sources: 0 };
+  return { ...createCounters(), ...nothing };
+}
+
 export function recordLateness(counters: Counters, lateMs: number): void {
   counters.lateness.record(Math.max(1, Math.min(LATENESS_NS_MAX, Math.round(lateMs * 1e6))));
 }

@@ -61,11 +61,16 @@ describe('Places', () => {
     const places = new Places();
     places.open(0, 1, REFUSE, 2);
     places.open(3, 9, REFUSE, 0);
+    // One that is stopping, and one to which no other thread may send.
+    places.open(4, 8, REFUSE, 1);
+    places.close(4);
+    places.lose(6, 7, 5);
     const lost: number[][] = [];
     places.closeAll((slot, generation, count) => lost.push([slot, generation, count]));
     expect(lost).to.deep.equal([
       [0, 1, 2],
-      [3, 9, 0],
+      [4, 8, 1],
+      [6, 7, 5],
     ]);
     expect(places.take(3, 9, SHARD, 0)).to.equal(Taken.GONE);
   });
@@ -78,6 +83,7 @@ describe('Places', () => {
       expect(places.take(PLACES_MAX, 1, SHARD, count)).to.equal(Taken.DONE);
     }
     places.release(PLACES_MAX);
+    places.lose(PLACES_MAX, 1, 1);
     expect(places.isOpen(PLACES_MAX, 1)).to.equal(true);
   });
 
