@@ -55,6 +55,10 @@ export const ERROR_CODES = Object.freeze({
   ERR_UNKNOWN_METHOD: 'The other thread serves no method of this name.',
   ERR_THREAD_EXITED: 'The thread has ended.',
   ERR_THREAD_START_TIMEOUT: 'A thread was not up in time.',
+  ERR_MAX_CONNECTIONS: 'A server has as many connections as maxConnections allows.',
+  ERR_SERVER_LISTENING: 'The server listens already.',
+  ERR_SERVER_STOPPED: 'The server was stopped.',
+  ERR_CLIENT_CLOSED: 'The client was closed.',
 } as const);
 
 export type ErrorCode = keyof typeof ERROR_CODES;

@@ -1,6 +1,6 @@
 /**
  * Every bound and default, with where it comes from. What a user can set
- * carries the default here and its range in `loop/config.ts`.
+ * carries the default here and its range in `loop/config.ts`, `net/config.ts`.
  */
 import { availableParallelism } from 'node:os';
 
@@ -196,3 +196,32 @@ export const RECEIVER_CHECK_MS = 1000;
 
 /** A sender that was refused looks so too, the first time and once in so many. */
 export const REFUSED_PER_CHECK = 64;
+
+/** As in mill-net: what one read of a connection of a server or client takes at most. */
+export const DEFAULT_BUFFER_BYTES = 8192;
+export const READ_BUFFER_BYTES_MAX = 2 ** 30;
+
+/** Read from one connection before others have their turn: some tens of microseconds. */
+export const READ_BUDGET_BYTES = 2 ** 16;
+
+/** Accepted in one go, for the same reason. */
+export const ACCEPTS_PER_EVENT = 64;
+
+/** Long enough for a slow peer to be kept busy, short enough for thousands of them. */
+export const DEFAULT_HIGH_WATER_MARK_BYTES = 2 ** 20;
+export const DEFAULT_LOW_WATER_MARK_BYTES = 2 ** 18;
+
+/** mill-net's; the kernel's own would be two hours. */
+export const DEFAULT_KEEP_ALIVE_MS = 60_000;
+/** The kernel's own limit: a little over nine hours. */
+export const KEEP_ALIVE_MS_MAX = 32767 * 1000;
+
+/** A connection that is being closed is given up when its peer takes nothing for so long. */
+export const CLOSE_TIMEOUT_MS = 10_000;
+
+/** For a handshake; the kernel's own would be two minutes. */
+export const DEFAULT_CONNECT_TIMEOUT_MS = 10_000;
+
+/** Between attempts to connect. */
+export const DEFAULT_BACKOFF_MS = 100;
+export const DEFAULT_BACKOFF_MAX_MS = 30_000;

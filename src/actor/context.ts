@@ -2,6 +2,7 @@
 import { invalidType, MillraceError } from '../errors.js';
 import { DEFAULT_STOP_TIMEOUT_MS, FIRST_AUTOMATIC_TOKEN } from '../limits.js';
 import { EventLoop } from '../loop/event-loop.js';
+import type { Guest, GuestHost } from '../loop/guest.js';
 import type { Lateness, SignalInfo } from '../loop/handler.js';
 import type { LoopMetrics } from '../loop/metrics.js';
 import { Timeout } from '../loop/timer-wheel.js';
@@ -15,7 +16,9 @@ import { actorStopped } from './actor-errors.js';
 import { ActorRef } from './actor-ref.js';
 import { ActorTimer, type TimerOwner } from './actor-timer.js';
 import type { Cell } from './cell.js';
+import { ContextGuest } from './context-guest.js';
 import type { HandlerClass } from './handler-class.js';
+import { crash, report } from './lifecycle.js';
 import type { SpawnOptions } from './options.js';
 import type { SourceEntry, SourceOwner } from './source-table.js';
 import type { StopReason } from './stop-reason.js';
@@ -28,6 +31,7 @@ export class Context implements TimerOwner, SourceOwner {
   #timers: ActorTimer | null = null;
   #sources: Set<SourceEntry> | null = null;
   #watches: Set<() => void> | null = null;
+  #guests: Set<ContextGuest> | null = null;
   #hasSignals = false;
   #nextToken = FIRST_AUTOMATIC_TOKEN;
 
@@ -242,6 +246,21 @@ export class Context implements TimerOwner, SourceOwner {
     return !this.#isLive;
   }
 
+  // --- Guests ------------------------------------------------------------
+
+  /** Lives until this instance is gone, its farewell included; what escapes is a crash. */
+  admit(guest: Guest): GuestHost {
+    this.#requireLive();
+    this.#guests ??= new Set();
+    return new ContextGuest(this, guest, { shard: this.#cell.shard, guests: this.#guests });
+  }
+
+  /** Guests are served until the farewell is over, when there may be a next instance already. */
+  guestFailed(error: unknown): void {
+    if (this.#cell.context === this) crash(this.#cell, 'guest', error);
+    else report(this.#cell, 'guest', error, 'restart');
+  }
+
   // --- Not in an actor ---------------------------------------------------
 
   run(): Promise<void> {
@@ -278,9 +297,11 @@ export class Context implements TimerOwner, SourceOwner {
 
   // --- The end -----------------------------------------------------------
 
-  /** The instance is gone: its timeouts, sources, signals and watches go with it. */
+  /** The instance is gone: its timeouts, sources, signals, watches and guests go with it. */
   release(): void {
     this.#isLive = false;
+    for (const guest of this.#guests ?? []) guest.dismissed();
+    this.#guests = null;
     const { loop, sources, signals } = this.#cell.shard;
     // Late, after a stop that did not wait for it, there is nothing left to detach from.
     if (loop.closed) return;

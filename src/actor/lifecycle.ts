@@ -94,7 +94,12 @@ export function crash(cell: Cell, kind: CallbackKind, error: unknown): void {
   if (cell.tickets === 0) cell.issueTicket();
 }
 
-function report(cell: Cell, kind: CallbackKind, error: unknown, decision: CrashAction): void {
+export function report(
+  cell: Cell,
+  kind: CallbackKind,
+  error: unknown,
+  decision: CrashAction,
+): void {
   const { shard, ref } = cell;
   shard.counters.crashes += 1;
   const event = { actor: ref, shard: shard.number, kind, error, decision };

@@ -26,7 +26,9 @@ export type CallbackKind =
   /** A function given to `context.watch()`. */
   | 'watch'
   /** A child that crashed and escalates. */
-  | 'child';
+  | 'child'
+  /** A callback of a server or a client of `millrace/net` that lives on the actor's context. */
+  | 'guest';
 
 export interface CrashEvent {
   actor: ActorRef;

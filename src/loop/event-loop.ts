@@ -13,6 +13,7 @@ import type { Source } from '../poll/source.js';
 import type { Token } from '../poll/token.js';
 import { requireDuration, requirePeriod } from '../validate.js';
 import { type EventLoopConfig, type ResolvedConfig, resolveConfig } from './config.js';
+import { type Guest, type GuestHost, Guests } from './guest.js';
 import { type Handler, requireHandler } from './handler.js';
 import { Inbox } from './inbox.js';
 import { createCounters, type LoopMetrics } from './metrics.js';
@@ -50,6 +51,7 @@ export class EventLoop<M = unknown, T = unknown> {
   readonly #inbox: Inbox<M>;
   readonly #counters = createCounters();
   readonly #ticker: Ticker<M, T>;
+  #guests: Guests | null = null;
   #state: State = State.STOPPED;
   #run: Run<M, T> | null = null;
   #inTick = false;
@@ -190,6 +192,7 @@ export class EventLoop<M = unknown, T = unknown> {
   close(): M[] {
     if (this.closed) return [];
     this.#state = State.CLOSED;
+    this.#guests?.dismissAll();
     this.#registry.clear();
     this.#wheel.close();
     this.#ticker.abandon();
@@ -330,6 +333,14 @@ export class EventLoop<M = unknown, T = unknown> {
     this.#requireOpen();
     const result = this.#poller.watchSignal(requireSignal(signal));
     if (result < 0) throw systemError(result, 'sigaction');
+  }
+
+  /** @internal Takes in a library that has sources and timeouts of its own here. */
+  admit(guest: Guest): GuestHost {
+    this.#requireOpen();
+    const loop = this as unknown as EventLoop;
+    this.#guests ??= new Guests(loop, this.#registry, this.#driver);
+    return this.#guests.admit(guest);
   }
 
   /** What was counted so far. The histogram is the living one. */

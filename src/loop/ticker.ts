@@ -30,6 +30,7 @@ import { Budget } from './budget.js';
 import type { ResolvedConfig } from './config.js';
 import type { EventLoop } from './event-loop.js';
 import { FollowUp } from './follow-up.js';
+import { GuestTimer } from './guest.js';
 import type { Handler } from './handler.js';
 import type { Inbox } from './inbox.js';
 import { Lookout } from './lookout.js';
@@ -337,6 +338,10 @@ export class Ticker<M, T> {
       return;
     }
     this.#counters.events += 1;
+    if (registration.recipient !== null) {
+      registration.recipient.ready(bits);
+      return;
+    }
     if (handler.ready !== undefined) {
       handler.ready(this.#loop, registration.token, EventSet.of(bits));
       return;
@@ -394,6 +399,10 @@ export class Ticker<M, T> {
     const lateMs = nowMs - dueMs;
     this.#counters.timers += 1;
     recordLateness(this.#counters, lateMs);
+    if (payload instanceof GuestTimer) {
+      payload.expiring.expire();
+      return;
+    }
     handler.timeout?.(this.#loop, payload as T, { dueMs, lateMs, missed });
   }
 

@@ -28,6 +28,12 @@ const FIRST_GENERATION = 1;
  */
 const SUSPENSION_MS = 20;
 
+/** Who is told of a source's events in place of the handler: see `loop/guest.ts`. */
+export interface Recipient {
+  /** Once per poll, with flags of {@link Interest}: all that happened to the source. */
+  ready(bits: Interest): void;
+}
+
 /** One source in one slot, under one generation at a time. */
 export class Registration {
   readonly registry: Registry;
@@ -37,13 +43,15 @@ export class Registration {
   token: Token;
   interest: Interest;
   opt: PollOpt;
+  /** Null for those that are the handler's. */
+  readonly recipient: Recipient | null;
   suspended = false;
 
   constructor(
     registry: Registry,
     source: Source,
     place: { slot: number; generation: number },
-    wanted: { token: Token; interest: Interest; opt: PollOpt },
+    wanted: { token: Token; interest: Interest; opt: PollOpt; recipient: Recipient | null },
   ) {
     this.registry = registry;
     this.source = source;
@@ -52,6 +60,7 @@ export class Registration {
     this.token = wanted.token;
     this.interest = wanted.interest;
     this.opt = wanted.opt;
+    this.recipient = wanted.recipient;
   }
 
   /** Would-block was met: pollers that emulate EDGE must hear of it. */
@@ -85,7 +94,13 @@ export class Registry {
     return this.#registrations.length - this.#freeSlots.length;
   }
 
-  register(source: Source, token: Token, interest: Interest, opt: PollOpt): void {
+  register(
+    source: Source,
+    token: Token,
+    interest: Interest,
+    opt: PollOpt,
+    recipient: Recipient | null = null,
+  ): void {
     requireSource(source);
     requireWanted(token, interest, opt);
     if (source.closed) throw sourceClosed(source, 'register()');
@@ -98,7 +113,8 @@ export class Registry {
     if (slot === this.#registrations.length) this.#registrations.push(null);
     else this.#freeSlots.pop();
     const place = { slot, generation };
-    const registration = new Registration(this, source, place, { token, interest, opt });
+    const wanted = { token, interest, opt, recipient };
+    const registration = new Registration(this, source, place, wanted);
     this.#registrations[slot] = registration;
     source.registration = registration;
     if (token > this.#tokenMax) this.#tokenMax = token;
@@ -138,10 +154,12 @@ export class Registry {
     return this.#registrations[registration.slot] === registration;
   }
 
-  /** Whether a source is registered under this token. */
+  /** Whether the handler has a source registered under this token. */
   hasToken(token: Token): boolean {
     if (token > this.#tokenMax) return false;
-    return this.#registrations.some((registration) => registration?.token === token);
+    return this.#registrations.some(
+      (registration) => registration?.token === token && registration.recipient === null,
+    );
   }
 
   /**

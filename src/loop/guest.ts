@@ -1,0 +1,119 @@
+/**
+ * Guests: libraries that live on a loop which somebody else runs.
+ *
+ * A loop has one handler, and the tokens and payloads of its callbacks are the
+ * handler's own. A library that wants sources and timeouts there, without a
+ * part in that handler, is admitted as a guest. What it registers has no token
+ * and brings its own recipient, which is called in the handler's stead:
+ *
+ *   event    ── registration ──┬── handler.ready(loop, token, ...)
+ *                              └── recipient.ready(bits)
+ *   timeout  ── payload ───────┬── handler.timeout(loop, payload, ...)
+ *                              └── expiring.expire()
+ *
+ * All rules of the tick hold for guests as they hold for handlers; their
+ * timeouts count for `timerCapacity`.
+ */
+import type { Driver } from '../poll/driver.js';
+import type { Interest } from '../poll/interest.js';
+import { PollOpt } from '../poll/poll-opt.js';
+import type { Recipient, Registry } from '../poll/registry.js';
+import type { Source } from '../poll/source.js';
+import type { EventLoop } from './event-loop.js';
+import type { Timeout } from './timer-wheel.js';
+
+/** Guests register without a token; no user's registration is found by it. */
+const NO_TOKEN = -1;
+
+/** Who lives on a loop that is not its own. */
+export interface Guest {
+  /**
+   * The loop was closed, or the instance of the actor is gone. Called once, and
+   * nothing is delivered afterwards; what is still open is the guest's to close.
+   */
+  dismissed(): void;
+}
+
+/** What a guest's timeout calls. */
+export interface Expiring {
+  expire(): void;
+}
+
+/** What a loop offers to one guest. */
+export interface GuestHost {
+  readonly driver: Driver;
+
+  /** Whether events and timeouts are being delivered, and will go on to be. */
+  readonly isRunning: boolean;
+
+  /** Level-triggered. Throws as `loop.register()` does. */
+  register(source: Source, interest: Interest, recipient: Recipient): void;
+  /** As `loop.reregister()`; the recipient stays. */
+  reregister(source: Source, interest: Interest): void;
+  /** Throws as `loop.timeout()` does. */
+  timeout(expiring: Expiring, delayMs: number): Timeout;
+  clearTimeout(timeout: Timeout): boolean;
+  random(): number;
+
+  /**
+   * Where what a callback threw goes if the guest does not handle it: it ends
+   * the run, by being thrown on, or is the crash of the actor.
+   */
+  escaped(error: unknown): void;
+
+  /** The guest is gone by itself. */
+  leave(): void;
+}
+
+/** What the timeout of a guest carries. */
+export class GuestTimer {
+  readonly expiring: Expiring;
+
+  constructor(expiring: Expiring) {
+    this.expiring = expiring;
+  }
+}
+
+/** The guests of a loop. */
+export class Guests {
+  readonly #loop: EventLoop;
+  readonly #registry: Registry;
+  readonly #driver: Driver;
+  readonly #guests = new Set<Guest>();
+
+  constructor(loop: EventLoop, registry: Registry, driver: Driver) {
+    this.#loop = loop;
+    this.#registry = registry;
+    this.#driver = driver;
+  }
+
+  admit(guest: Guest): GuestHost {
+    this.#guests.add(guest);
+    const loop = this.#loop;
+    const registry = this.#registry;
+    return {
+      driver: this.#driver,
+      get isRunning() {
+        return loop.isRunning;
+      },
+      register: (source, interest, recipient) =>
+        registry.register(source, NO_TOKEN, interest, PollOpt.LEVEL, recipient),
+      reregister: (source, interest) =>
+        registry.reregister(source, NO_TOKEN, interest, PollOpt.LEVEL),
+      timeout: (expiring, delayMs) => loop.timeout(new GuestTimer(expiring), delayMs),
+      clearTimeout: (timeout) => loop.clearTimeout(timeout),
+      random: () => loop.random(),
+      escaped: (error) => {
+        throw error;
+      },
+      leave: () => void this.#guests.delete(guest),
+    };
+  }
+
+  dismissAll(): void {
+    for (const guest of this.#guests) {
+      this.#guests.delete(guest);
+      guest.dismissed();
+    }
+  }
+}

@@ -1,0 +1,345 @@
+/**
+ * Connection: one stream of bytes in each direction, with its queue, its marks
+ * and its end. Servers and clients are made of these.
+ *
+ *   OPEN ──> CLOSING ──> CLOSED
+ *     └───────────────────^
+ *
+ * CLOSING: nothing is read or taken to be sent any more; what is queued is
+ * being written. CLOSED: the descriptor is gone, and `onDisconnect` due or done.
+ */
+import { Interest } from '../poll/interest.js';
+import { READ_BUDGET_BYTES } from '../limits.js';
+import type { Member } from './activity-list.js';
+import type { NetStream } from './endpoint.js';
+import type { Group } from './group.js';
+import type { DisconnectReason, NetAddress } from './handlers.js';
+import { WriteQueue } from './write-queue.js';
+
+const State = { OPEN: 0, CLOSING: 1, CLOSED: 2 } as const;
+type State = (typeof State)[keyof typeof State];
+
+const TROUBLE = Interest.ERROR | Interest.HUP;
+const READ_BITS = Interest.READABLE | TROUBLE;
+const WRITE_BITS = Interest.WRITABLE | TROUBLE;
+
+/** A connection of a server, as `context.connection(id)` shows it. */
+export class Connection {
+  /** From 1, never used again by the same server. */
+  readonly id: number;
+  /** For the handler's own use. */
+  data: unknown = undefined;
+
+  readonly #group: Group;
+  readonly #stream: NetStream;
+  #state: State = State.OPEN;
+  #queue: WriteQueue | null;
+  /** What the stream is registered for; NONE: it is not. */
+  #interest: Interest = Interest.NONE;
+  #isHeld = false;
+  #isOverfull = false;
+  /** Whether `onDrained` is due when the queue falls below the low mark. */
+  #isDraining = false;
+  /** Whether the peer has gone while nothing is read. */
+  #isHungUp = false;
+  #bytesRead = 0;
+  #bytesWritten = 0;
+  #localAddress: NetAddress | null = null;
+  #remoteAddress: NetAddress | null = null;
+
+  /** @internal */ reason: DisconnectReason = 'closed';
+  /** @internal */ error: Error | null = null;
+  /** @internal */ previous: Member | null = null;
+  /** @internal */ next: Member | null = null;
+  /** @internal */ activeAtMs = 0;
+
+  /** @internal `queue` holds what is to be sent before anything else. */
+  constructor(group: Group, stream: NetStream, id: number, queue: WriteQueue | null = null) {
+    this.#group = group;
+    this.#stream = stream;
+    this.id = id;
+    this.#queue = queue;
+  }
+
+  // --- What users see ----------------------------------------------------
+
+  get isOpen(): boolean {
+    return this.#state === State.OPEN;
+  }
+
+  /** Null when the connection has ended before anybody asked. */
+  get localAddress(): NetAddress | null {
+    this.#localAddress ??= addressOf(() => this.#stream.localAddress);
+    return this.#localAddress;
+  }
+
+  /** Null when the connection has ended before anybody asked. */
+  get remoteAddress(): NetAddress | null {
+    this.#remoteAddress ??= addressOf(() => this.#stream.peerAddress);
+    return this.#remoteAddress;
+  }
+
+  /** Handed to `onData`. */
+  get bytesRead(): number {
+    return this.#bytesRead;
+  }
+
+  /** Taken by the kernel. */
+  get bytesWritten(): number {
+    return this.#bytesWritten;
+  }
+
+  /** Taken to be sent, and not yet by the kernel. */
+  get queuedBytes(): number {
+    return this.#queue === null ? 0 : this.#queue.sizeBytes;
+  }
+
+  /** Whether it is not read, be it for `pauseReads()` or for `autoPause`. */
+  get isPaused(): boolean {
+    return this.#isHeld || this.#isOverfull;
+  }
+
+  // --- Sending -----------------------------------------------------------
+
+  /** @internal */
+  send(data: Uint8Array): boolean {
+    const written = this.#writeFirst(data);
+    if (written < 0) return false;
+    if (written < data.length) {
+      this.#queue ??= new WriteQueue();
+      this.#queue.push(data, written);
+      this.#queued();
+    }
+    return true;
+  }
+
+  /** @internal As {@link send}; what is to be queued is asked for, and shared with other queues. */
+  sendShared(data: Uint8Array, shared: () => Uint8Array): boolean {
+    const written = this.#writeFirst(data);
+    if (written < 0) return false;
+    if (written < data.length) {
+      this.#queue ??= new WriteQueue();
+      this.#queue.share(shared(), written);
+      this.#queued();
+    }
+    return true;
+  }
+
+  /** How much the kernel took at once; -1 when the data is not taken at all. */
+  #writeFirst(data: Uint8Array): number {
+    if (this.#state !== State.OPEN) return -1;
+    const { queuedBytes } = this;
+    if (queuedBytes > 0) return queuedBytes > this.#group.settings.highWaterMarkBytes ? -1 : 0;
+    if (data.length === 0) return 0;
+    try {
+      const written = this.#stream.write(data) ?? 0;
+      if (written > 0) this.#wrote(written);
+      return written;
+    } catch (error) {
+      this.end('error', error as Error);
+      return -1;
+    }
+  }
+
+  #wrote(sizeBytes: number): void {
+    this.#bytesWritten += sizeBytes;
+    this.#touch();
+  }
+
+  #queued(): void {
+    const { highWaterMarkBytes, lowWaterMarkBytes, autoPause } = this.#group.settings;
+    const { queuedBytes } = this;
+    if (queuedBytes >= lowWaterMarkBytes) this.#isDraining = true;
+    if (autoPause && queuedBytes > highWaterMarkBytes) this.#isOverfull = true;
+    this.#listen();
+  }
+
+  #flush(queue: WriteQueue): void {
+    try {
+      const written = queue.flush(this.#stream);
+      if (written > 0) this.#wrote(written);
+    } catch (error) {
+      this.end('error', error as Error);
+      return;
+    }
+    if (this.#state === State.CLOSING) {
+      if (queue.sizeBytes === 0) this.end(this.reason);
+      return;
+    }
+    const isDrained = this.#isDraining && this.#isBelowLowMark(queue);
+    if (isDrained) {
+      this.#isDraining = false;
+      this.#isOverfull = false;
+    }
+    this.#listen();
+    if (isDrained) this.#group.owner.drained(this);
+  }
+
+  #isBelowLowMark({ sizeBytes }: WriteQueue): boolean {
+    return sizeBytes === 0 || sizeBytes < this.#group.settings.lowWaterMarkBytes;
+  }
+
+  // --- Receiving ---------------------------------------------------------
+
+  /** @internal */
+  ready(bits: Interest): void {
+    this.#group.dispatch(this, bits);
+  }
+
+  /** @internal An event of the stream; without bits, the notice of the end. */
+  perform(bits: Interest): void {
+    if (bits === 0) {
+      this.#group.owner.disconnected(this);
+      return;
+    }
+    // Writing first: it makes room, and may let reading go on.
+    if ((bits & WRITE_BITS) !== 0 && this.queuedBytes > 0) this.#flush(this.#queue!);
+    if (this.#isReading) {
+      if ((bits & READ_BITS) !== 0) this.#read((bits & Interest.HUP) !== 0);
+    } else if ((bits & TROUBLE) !== 0 && this.#state !== State.CLOSED) {
+      this.#hungUp((bits & Interest.ERROR) !== 0);
+    }
+  }
+
+  get #isReading(): boolean {
+    return this.#state === State.OPEN && !this.#isHeld && !this.#isOverfull;
+  }
+
+  /** Reads until there is nothing left, or others are to have their turn: LEVEL tells again. */
+  #read(isHungUp: boolean): void {
+    const { buffer, owner } = this.#group;
+    let leftBytes = READ_BUDGET_BYTES;
+    while (leftBytes > 0 && this.#isReading) {
+      const size = this.#receive(buffer.bytes);
+      if (size < 0) return;
+      if (size === 0) {
+        this.close('ended');
+        return;
+      }
+      leftBytes -= size;
+      this.#bytesRead += size;
+      this.#touch();
+      owner.received(this, buffer.view(size));
+      // Less than there was room for was all there is, unless the end comes after it.
+      if (size < buffer.sizeBytes && !isHungUp) return;
+    }
+  }
+
+  /** As `read()`; -1 for nothing yet, and for what has ended the connection. */
+  #receive(buffer: Uint8Array): number {
+    try {
+      return this.#stream.read(buffer) ?? -1;
+    } catch (error) {
+      this.end('error', error as Error);
+      return -1;
+    }
+  }
+
+  /** While nothing is read: a failure ends it; what the peer has left can be read later. */
+  #hungUp(isError: boolean): void {
+    const error = isError ? this.#stream.takeError() : null;
+    if (error !== null) {
+      this.end('error', error);
+      return;
+    }
+    this.#isHungUp = true;
+    this.#listen();
+  }
+
+  /** @internal False if there is nothing to be read any more. */
+  pause(): boolean {
+    this.#isHeld = true;
+    this.#listen();
+    return this.isOpen;
+  }
+
+  /** @internal */
+  resume(): boolean {
+    this.#isHeld = false;
+    this.#listen();
+    return this.isOpen;
+  }
+
+  // --- Beginning and end -------------------------------------------------
+
+  /** @internal Takes part in the events of the loop. */
+  open(): void {
+    this.#group.idle?.add(this, this.#group.now());
+    if (this.#group.idle !== null) this.#group.setAlarm(this.#group.idle.dueMs);
+    if (this.queuedBytes > 0) this.#queued();
+    else this.#listen();
+  }
+
+  /** @internal Sends what is queued, and ends. False if it is ending already. */
+  close(reason: DisconnectReason): boolean {
+    if (this.#state !== State.OPEN) return false;
+    if (this.queuedBytes === 0) {
+      this.end(reason);
+      return true;
+    }
+    const { idle, closing } = this.#group;
+    this.#state = State.CLOSING;
+    this.reason = reason;
+    idle?.remove(this);
+    closing.add(this, this.#group.now());
+    this.#group.setAlarm(closing.dueMs);
+    this.#listen();
+    return true;
+  }
+
+  /** @internal Ends at once. */
+  end(reason: DisconnectReason, error: Error | null = null): void {
+    const state = this.#state;
+    if (state === State.CLOSED) return;
+    this.#state = State.CLOSED;
+    this.reason = reason;
+    this.error = error;
+    this.#queue = null;
+    if (state === State.CLOSING) this.#group.closing.remove(this);
+    else this.#group.idle?.remove(this);
+    this.#stream.close();
+    this.#group.owner.closed(this);
+    this.#group.notify(this);
+  }
+
+  /** @internal Quiet for too long: be it open, or closing and the peer takes nothing. */
+  quiet(): void {
+    const list = this.#state === State.CLOSING ? this.#group.closing : this.#group.idle;
+    // Back in, so that it leaves the list as always.
+    list?.add(this, this.activeAtMs);
+    this.end(this.#state === State.CLOSING ? this.reason : 'idle');
+  }
+
+  #touch(): void {
+    const { idle, closing } = this.#group;
+    if (this.#state === State.CLOSING) closing.touch(this, this.#group.now());
+    else if (idle !== null) idle.touch(this, this.#group.now());
+  }
+
+  /** Registers for what is of interest now; costs nothing when that has not changed. */
+  #listen(): void {
+    if (this.#state === State.CLOSED) return;
+    const reading = this.#isReading ? Interest.READABLE : Interest.NONE;
+    const writing = this.queuedBytes > 0 ? Interest.WRITABLE : Interest.NONE;
+    const idle = this.#isHungUp ? Interest.NONE : Interest.ERROR;
+    const wanted = reading | writing || idle;
+    const current = this.#interest;
+    if (wanted === current) return;
+    this.#interest = wanted;
+    try {
+      if (wanted === Interest.NONE) this.#stream.registration?.registry.deregister(this.#stream);
+      else if (current !== Interest.NONE) this.#group.host.reregister(this.#stream, wanted);
+      else this.#group.host.register(this.#stream, wanted, this);
+    } catch (error) {
+      this.end('error', error as Error);
+    }
+  }
+}
+
+function addressOf(ask: () => NetAddress): NetAddress | null {
+  try {
+    return ask();
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,182 @@
+/**
+ * Connections: those of one server, by their ids, and what its handler is told
+ * of them.
+ *
+ *   admit() ──> onConnect ──> onData, onDrained ... ──> onError ──> onDisconnect
+ *
+ * A connection counts until its descriptor is closed, and can be asked for by
+ * its id until `onDisconnect` has returned.
+ */
+import { MillraceError, type SystemError } from '../errors.js';
+import type { EventLoop } from '../loop/event-loop.js';
+import type { Reception } from './acceptor.js';
+import type { ServerSettings } from './config.js';
+import { Connection } from './connection.js';
+import { applyOptions, type NetStream } from './endpoint.js';
+import { Group, type Owner } from './group.js';
+import type { NetAddress, NetworkHandler, ServerContext } from './handlers.js';
+
+/** The server, as far as its connections are concerned. */
+export interface Keeper {
+  readonly context: ServerContext;
+  /** The last connection is gone. */
+  emptied(): void;
+  rang(nowMs: number): number;
+  dismissed(): void;
+}
+
+export class Connections implements Owner, Reception {
+  readonly group: Group;
+  /** Those whose `onDisconnect` has not returned. */
+  readonly all = new Map<number, Connection>();
+  readonly #keeper: Keeper;
+  readonly #settings: ServerSettings;
+  readonly #handler: NetworkHandler;
+  #openCount = 0;
+  #lastId = 0;
+
+  constructor(loop: EventLoop, keeper: Keeper, settings: ServerSettings, handler: NetworkHandler) {
+    this.#keeper = keeper;
+    this.#settings = settings;
+    this.#handler = handler;
+    this.group = new Group(loop, this, settings);
+  }
+
+  get openCount(): number {
+    return this.#openCount;
+  }
+
+  // --- The beginning -----------------------------------------------------
+
+  admit(stream: NetStream): void {
+    if (this.#openCount >= this.#settings.maxConnections) {
+      const error = tooMany(stream, this.#settings.maxConnections);
+      stream.close();
+      this.refused(error);
+      return;
+    }
+    try {
+      applyOptions(stream, this.#settings);
+    } catch (error) {
+      // The peer has gone already.
+      stream.close();
+      this.refused(error as Error);
+      return;
+    }
+    this.#lastId += 1;
+    const connection = new Connection(this.group, stream, this.#lastId);
+    this.all.set(connection.id, connection);
+    this.#openCount += 1;
+    connection.open();
+    try {
+      this.#handler.onConnect?.(this.#keeper.context, connection.id);
+    } catch (error) {
+      this.#threw(connection, error);
+    }
+  }
+
+  /** Of no connection. */
+  refused(error: Error): void {
+    this.#handler.onError?.(this.#keeper.context, null, error);
+  }
+
+  listening(address: NetAddress): void {
+    try {
+      this.#handler.onListening?.(this.#keeper.context, address);
+    } catch (error) {
+      this.#report(null, error);
+    }
+  }
+
+  // --- What happens to them ----------------------------------------------
+
+  received(connection: Connection, data: Uint8Array): void {
+    try {
+      this.#handler.onData(this.#keeper.context, connection.id, data);
+    } catch (error) {
+      this.#threw(connection, error);
+    }
+  }
+
+  drained(connection: Connection): void {
+    try {
+      this.#handler.onDrained?.(this.#keeper.context, connection.id);
+    } catch (error) {
+      this.#threw(connection, error);
+    }
+  }
+
+  /** A callback threw: its connection ends, the others do not notice (rule N5). */
+  #threw(connection: Connection, error: unknown): void {
+    connection.end('error');
+    this.#report(connection.id, error);
+  }
+
+  #report(id: number | null, error: unknown): void {
+    const handler = this.#handler;
+    if (handler.onError === undefined) throw error;
+    handler.onError(this.#keeper.context, id, error as Error);
+  }
+
+  // --- The end -----------------------------------------------------------
+
+  closed(): void {
+    this.#openCount -= 1;
+  }
+
+  disconnected(connection: Connection): void {
+    const { id, error } = connection;
+    try {
+      if (error !== null) this.#handler.onError?.(this.#keeper.context, id, error);
+    } finally {
+      this.#farewell(connection);
+    }
+  }
+
+  #farewell({ id, reason }: Connection): void {
+    try {
+      this.#handler.onDisconnect?.(this.#keeper.context, id, reason);
+    } catch (error) {
+      this.#report(id, error);
+    } finally {
+      this.all.delete(id);
+      if (this.all.size === 0) this.#keeper.emptied();
+    }
+  }
+
+  closeAll(): void {
+    for (const connection of this.all.values()) connection.close('closed');
+  }
+
+  endAll(): void {
+    for (const connection of this.all.values()) connection.end('closed');
+  }
+
+  rang(nowMs: number): number {
+    return this.#keeper.rang(nowMs);
+  }
+
+  dismissed(): void {
+    this.endAll();
+    this.all.clear();
+    this.#keeper.dismissed();
+  }
+}
+
+function tooMany(stream: NetStream, maxConnections: number): MillraceError {
+  const error = new MillraceError(
+    'ERR_MAX_CONNECTIONS',
+    `${maxConnections} connections are open, as many as maxConnections allows; this one was closed`,
+  );
+  return Object.assign(error, peerOf(stream));
+}
+
+/** Who came in vain, in the shape of system errors. */
+function peerOf(stream: NetStream): Pick<SystemError, 'address' | 'port'> {
+  try {
+    const peer = stream.peerAddress;
+    return 'port' in peer ? { address: peer.address, port: peer.port } : {};
+  } catch {
+    return {};
+  }
+}

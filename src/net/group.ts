@@ -1,0 +1,152 @@
+/**
+ * What the connections of one server, or of one client, share: the loop on
+ * which they live, the memory they are read into, one timer, and the order in
+ * which is told what happens to them.
+ *
+ *   loop ──> Connection.ready() ──┐
+ *   loop ──> listener ────────────┼─> Group.dispatch() ─> callbacks, then notices
+ *   loop ──> Alarm ───────────────┘
+ *
+ * Callbacks are never nested. What one of them brings about (it closes a
+ * connection, a write fails) becomes a notice, delivered when it has returned;
+ * what is brought about at any other time is delivered in the next tick.
+ */
+import type { EventLoop } from '../loop/event-loop.js';
+import type { Guest, GuestHost } from '../loop/guest.js';
+import { CLOSE_TIMEOUT_MS } from '../limits.js';
+import { ActivityList } from './activity-list.js';
+import { Alarm } from './alarm.js';
+import type { ConnectionSettings } from './config.js';
+import type { Connection } from './connection.js';
+import { ReadBuffer } from './read-buffer.js';
+
+/** The server or client that the connections belong to. */
+export interface Owner {
+  /** Calls `onData`, or `onDrained`, and sees to what they throw. */
+  received(connection: Connection, data: Uint8Array): void;
+  drained(connection: Connection): void;
+  /** The connection is closed; a notice of it is on its way. */
+  closed(connection: Connection): void;
+  /** The notice: calls `onError`, if there is an error, and `onDisconnect`. */
+  disconnected(connection: Connection): void;
+  /** Something may be due; returns when the next thing will be. */
+  rang(nowMs: number): number;
+  /** The loop, or the instance of the actor, is gone. */
+  dismissed(): void;
+}
+
+/** Something that callbacks are to be called for. */
+export interface Task {
+  /** In a dispatch; `bits` are those of the event, if there is one. */
+  perform(bits: number): void;
+}
+
+export class Group implements Guest, Task {
+  readonly owner: Owner;
+  readonly settings: ConnectionSettings;
+  readonly host: GuestHost;
+  readonly buffer: ReadBuffer;
+  /** Null without an `idleTimeoutMs`. */
+  readonly idle: ActivityList | null;
+  /** Connections that are being closed, with bytes that the peer has not taken. */
+  readonly closing: ActivityList;
+  readonly #alarm: Alarm;
+  #notices: Task[] = [];
+  #isDispatching = false;
+  #isDismissed = false;
+
+  constructor(loop: EventLoop, owner: Owner, settings: ConnectionSettings) {
+    const { idleTimeoutMs } = settings;
+    this.owner = owner;
+    this.settings = settings;
+    this.host = loop.admit(this);
+    this.buffer = new ReadBuffer(settings.bufferSizeBytes);
+    this.idle = idleTimeoutMs > 0 ? new ActivityList(idleTimeoutMs) : null;
+    this.closing = new ActivityList(Math.min(idleTimeoutMs || Infinity, CLOSE_TIMEOUT_MS));
+    try {
+      this.#alarm = new Alarm(this.host, () => this.dispatch(this, 0));
+    } catch (error) {
+      this.host.leave();
+      throw error;
+    }
+  }
+
+  /** Performs a task, with the notices that are due before it, and those that come of it. */
+  dispatch(task: Task, bits: number): void {
+    this.#isDispatching = true;
+    try {
+      if (this.#notices.length > 0) this.#deliverNotices();
+      task.perform(bits);
+      if (this.#notices.length > 0) this.#deliverNotices();
+    } catch (error) {
+      this.host.escaped(error);
+    } finally {
+      this.#isDispatching = false;
+      // Something was thrown: the rest comes in another tick.
+      if (this.#notices.length > 0) this.setAlarm(-Infinity);
+    }
+  }
+
+  /** To be told when the callback under way has returned, or else in the next tick. */
+  notify(notice: Task): void {
+    if (this.#isDismissed) return;
+    this.#notices.push(notice);
+    if (!this.#isDispatching) this.setAlarm(-Infinity);
+  }
+
+  /** Delivers at once what the next tick would; does nothing inside of a callback. */
+  settle(): void {
+    if (!this.#isDispatching) this.dispatch(NOTHING, 0);
+  }
+
+  setAlarm(dueMs: number): void {
+    if (!this.#isDismissed) this.#alarm.set(dueMs);
+  }
+
+  now(): number {
+    return this.host.driver.nowOrLater();
+  }
+
+  /** The alarm has rung. */
+  perform(): void {
+    const nowMs = this.host.driver.now();
+    this.idle?.expire(nowMs);
+    this.closing.expire(nowMs);
+    const dueMs = Math.min(
+      this.owner.rang(nowMs),
+      this.idle?.dueMs ?? Infinity,
+      this.closing.dueMs,
+    );
+    this.setAlarm(dueMs);
+  }
+
+  /** Nothing is left to be told. */
+  leave(): void {
+    this.#end();
+    this.host.leave();
+  }
+
+  dismissed(): void {
+    this.#end();
+    this.owner.dismissed();
+  }
+
+  #end(): void {
+    if (this.#isDismissed) return;
+    this.#isDismissed = true;
+    this.#notices = [];
+    this.#alarm.cancel();
+  }
+
+  #deliverNotices(): void {
+    // Notices may bring about others, and each may throw, once.
+    let next = 0;
+    try {
+      while (next < this.#notices.length) this.#notices[next++].perform(0);
+    } finally {
+      this.#notices = next < this.#notices.length ? this.#notices.slice(next) : [];
+    }
+  }
+}
+
+const NOTHING: Task = { perform: () => undefined };

@@ -1,0 +1,131 @@
+/**
+ * The contracts between servers, clients and their users: what is called back,
+ * and what can be asked for in return.
+ *
+ * Callbacks are called on the thread of the loop, in its ticks, one at a time;
+ * never nested in one another. What a callback brings about itself (the end of
+ * a connection, an error) is told after it has returned.
+ */
+import { invalidType } from '../errors.js';
+import type { SocketAddress } from '../socket/address.js';
+import type { UnixAddress } from '../socket/unix-address.js';
+import { requireObject } from '../validate.js';
+import type { Connection } from './connection.js';
+import type { TcpClient } from './tcp-client.js';
+
+/** What is sent: bytes, or text, which goes as UTF-8. */
+export type Data = Uint8Array | string;
+
+/** Where a server listens, or a connection leads to. */
+export type NetAddress = SocketAddress | UnixAddress;
+
+/**
+ * Why a connection has ended: 'ended' by the peer; for an 'error', which
+ * `onError` was told before; 'idle' for longer than `idleTimeoutMs`; 'closed'
+ * by this side.
+ */
+export type DisconnectReason = 'ended' | 'error' | 'idle' | 'closed';
+
+/** What a handler can do with connections, in callbacks and at any other time. */
+export interface ServerContext {
+  /**
+   * Sends to one connection. What the kernel does not take at once is copied
+   * and queued. False: nothing was taken, because more than
+   * `highWaterMarkBytes` are queued already (`onDrained` tells when to go on),
+   * or because there is no such connection, or it is being closed.
+   *
+   * @throws TypeError ERR_INVALID_ARG_TYPE
+   */
+  sendTo(id: number, data: Data): boolean;
+
+  /**
+   * Sends to all connections, in the order of their ids. Returns how many took it.
+   *
+   * @param options.except the id of one that is left out
+   * @throws TypeError ERR_INVALID_ARG_TYPE, ERR_UNKNOWN_OPTION
+   */
+  broadcast(data: Data, options?: BroadcastOptions): number;
+
+  /**
+   * Reads no more of the connection, sends what is queued, and closes it. True:
+   * this call does it; false: there is no such connection, or it is being closed.
+   */
+  closeConnection(id: number): boolean;
+
+  /** Reads nothing until {@link resumeReads}; true if there is such a connection. */
+  pauseReads(id: number): boolean;
+  resumeReads(id: number): boolean;
+
+  /** From before `onConnect` until `onDisconnect` has returned; else undefined. */
+  connection(id: number): Connection | undefined;
+}
+
+export interface BroadcastOptions {
+  except?: number;
+}
+
+/**
+ * What a server calls. Only `onData` is required. What a callback throws goes
+ * to `onError`, and ends its connection and no other; without an `onError`, or
+ * if that throws, the error ends the run of the loop, or is the crash of the actor.
+ */
+export interface NetworkHandler {
+  /** The first of a connection. */
+  onConnect?(context: ServerContext, id: number): void;
+
+  /**
+   * Bytes, in the order in which they were sent. `data` is valid during the
+   * call only: its memory is read into again. Copy what is to be kept.
+   */
+  onData(context: ServerContext, id: number, data: Uint8Array): void;
+
+  /** The queue has fallen below `lowWaterMarkBytes`. */
+  onDrained?(context: ServerContext, id: number): void;
+
+  /** The last of a connection, once for each `onConnect`. */
+  onDisconnect?(context: ServerContext, id: number, reason: DisconnectReason): void;
+
+  /** What befell a connection; with null for an id, the server itself. */
+  onError?(context: ServerContext, id: number | null, error: Error): void;
+
+  /** The server listens; in the first tick after `listen()`. */
+  onListening?(context: ServerContext, address: NetAddress): void;
+}
+
+/** What a client calls. Only `onData` is required. As for {@link NetworkHandler}. */
+export interface ClientHandler {
+  /** The connection is established. With `reconnect`, each time. */
+  onConnect?(client: TcpClient): void;
+
+  /** As {@link NetworkHandler.onData}. */
+  onData(client: TcpClient, data: Uint8Array): void;
+
+  /** As {@link NetworkHandler.onDrained}. */
+  onDrained?(client: TcpClient): void;
+
+  /** Once for each `onConnect`. */
+  onDisconnect?(client: TcpClient, reason: DisconnectReason): void;
+
+  /** Why an attempt to connect has failed, or what befell the connection. */
+  onError?(client: TcpClient, error: Error): void;
+}
+
+const SERVER_CALLBACKS = ['onConnect', 'onDrained', 'onDisconnect', 'onError', 'onListening'];
+const CLIENT_CALLBACKS = ['onConnect', 'onDrained', 'onDisconnect', 'onError'];
+
+export function requireNetworkHandler(handler: unknown): void {
+  requireCallbacks(handler, SERVER_CALLBACKS);
+}
+
+export function requireClientHandler(handler: unknown): void {
+  requireCallbacks(handler, CLIENT_CALLBACKS);
+}
+
+function requireCallbacks(handler: unknown, optional: readonly string[]): void {
+  const callbacks = requireObject('handler', handler) as Record<string, unknown>;
+  for (const name of ['onData', ...optional]) {
+    const callback = callbacks[name];
+    if (typeof callback === 'function' || (callback === undefined && name !== 'onData')) continue;
+    throw invalidType(`handler.${name}`, 'a function', callback);
+  }
+}
