@@ -78,7 +78,7 @@ export interface ReconnectOptions {
 }
 
 export interface TcpClientConfig extends ConnectionConfig {
-  /** How long an attempt to connect may take, in milliseconds; 0: as the kernel says. @default 10000 */
+  /** What an attempt to connect may take, in milliseconds; 0: as the kernel says. @default 10000 */
   connectTimeoutMs?: number;
   /** Connects again when an attempt has failed or a connection was lost. @default not at all */
   reconnect?: ReconnectOptions;

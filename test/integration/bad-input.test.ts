@@ -469,6 +469,7 @@ const INTERNAL = new Set([
   'kind',
   'transferHandle',
   'stopWith',
+  'admit',
   'of',
   'constructor',
 ]);

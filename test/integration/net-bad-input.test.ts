@@ -1,0 +1,197 @@
+/**
+ * Wrong arguments to `millrace/net`, as `bad-input.test.ts` has it for
+ * `millrace`: whatever a program passes, it gets a legal result or an error of
+ * ours, with a code. What is exported and has no row fails the test.
+ */
+import { expect } from 'chai';
+import { EventLoop, MillraceError, UdpSocket } from '../../src/index.js';
+import * as net from '../../src/net/index.js';
+import { TcpClient, type TcpClientConfig, TcpServer } from '../../src/net/index.js';
+import { leavesNothingBehind } from '../support/leaks.js';
+import { closingAfterEach, type Own } from '../support/sockets.js';
+import { thrownBy } from '../support/thrown.js';
+
+leavesNothingBehind();
+
+const LOCAL = '127.0.0.1:0';
+const QUIET = { onData: () => undefined };
+
+/** Arguments that are right, made anew for each call. */
+type Row = (own: Own) => unknown[];
+
+interface Subject {
+  construct: Row;
+  open: (own: Own) => object;
+  members: Record<string, Row>;
+}
+
+const NOTHING: Row = () => [];
+const loopOf = (own: Own) => own(new EventLoop());
+
+const SUBJECTS: Record<string, Subject> = {
+  TcpServer: {
+    construct: (own) => [loopOf(own), { address: LOCAL }, QUIET],
+    open: (own) => {
+      const server = new TcpServer(loopOf(own), { address: LOCAL }, QUIET);
+      own({ close: () => server.stop() });
+      return server;
+    },
+    members: {
+      localAddress: NOTHING,
+      connectionCount: NOTHING,
+      isListening: NOTHING,
+      listen: NOTHING,
+      stop: () => [{ timeoutMs: 1 }],
+      'Symbol.asyncDispose': NOTHING,
+      sendTo: () => [1, 'data'],
+      broadcast: () => ['data', { except: 1 }],
+      closeConnection: () => [1],
+      pauseReads: () => [1],
+      resumeReads: () => [1],
+      connection: () => [1],
+    },
+  },
+  TcpClient: {
+    construct: (own) => [loopOf(own), { address: '127.0.0.1:1' }, QUIET],
+    open: (own) => own(new TcpClient(loopOf(own), { address: '127.0.0.1:1' }, QUIET)),
+    members: {
+      state: NOTHING,
+      connection: NOTHING,
+      connect: NOTHING,
+      send: () => ['data'],
+      pauseReads: NOTHING,
+      resumeReads: NOTHING,
+      close: NOTHING,
+      'Symbol.dispose': NOTHING,
+    },
+  },
+};
+
+function wrongValues(own: Own): unknown[] {
+  const detached = new Uint8Array(8);
+  structuredClone(detached.buffer, { transfer: [detached.buffer] });
+  return [
+    ...[undefined, null, 0, -1, 1.5, 2 ** 53, NaN, Infinity, '', 'text', ':99999', true],
+    ...[Symbol('s'), 1n, () => 1, Object, {}, [], [1], Object.create(null), new Map(), /x/],
+    ...[new Error('e'), new ArrayBuffer(8), new DataView(new ArrayBuffer(8)), new Uint16Array(4)],
+    ...[new Uint8Array(0), new Uint8Array(new SharedArrayBuffer(8)), detached, [detached]],
+    ...[{ except: 0 }, { unknown: 1 }, { timeoutMs: -1 }, { timeoutMs: 'x' }, { address: 7 }],
+    ...[
+      { address: { path: 7 } },
+      { address: { path: '' } },
+      { address: { host: 'name', port: 1 } },
+    ],
+    ...[{ onData: 7 }, { onData: () => 1, onConnect: 7 }, new Proxy({}, {})],
+    ...[own(UdpSocket.bind(LOCAL)), loopOf(own)],
+  ];
+}
+
+async function attempt(what: string, action: () => unknown): Promise<void> {
+  try {
+    await action();
+  } catch (error) {
+    expect(error, what).to.be.instanceOf(Error);
+    expect((error as { code?: unknown }).code, `${what}: ${String(error)}`).to.be.a('string');
+    const isOurs =
+      error instanceof TypeError || error instanceof RangeError || error instanceof MillraceError;
+    expect(isOurs || 'syscall' in (error as object), `${what}: ${String(error)}`).to.equal(true);
+  }
+}
+
+/** Each argument in turn takes each wrong value. */
+async function tryAll(
+  what: string,
+  row: Row,
+  own: Own,
+  call: (args: unknown[]) => unknown,
+): Promise<void> {
+  const count = row(own).length;
+  await attempt(what, () => call(row(own)));
+  for (let at = 0; at < Math.max(count, 1); at++) {
+    for (const [index, wrong] of wrongValues(own).entries()) {
+      const args = row(own);
+      args[at] = wrong;
+      await attempt(`${what}, argument ${at}, value ${index}`, () => call(args));
+    }
+  }
+}
+
+function nameOf(key: string | symbol): string {
+  if (key === Symbol.dispose) return 'Symbol.dispose';
+  if (key === Symbol.asyncDispose) return 'Symbol.asyncDispose';
+  return String(key);
+}
+
+function membersOf(prototype: object): Map<string, PropertyDescriptor> {
+  const keys = Reflect.ownKeys(prototype).filter((key) => key !== 'constructor');
+  return new Map(
+    keys.map((key) => [nameOf(key), Object.getOwnPropertyDescriptor(prototype, key)!]),
+  );
+}
+
+describe('bad input to millrace/net', () => {
+  const own = closingAfterEach();
+
+  it('every export has a row, and every row an export', () => {
+    expect(Object.keys(net)).to.have.members(Object.keys(SUBJECTS));
+    for (const [name, exported] of Object.entries(net)) {
+      const members = [...membersOf(exported.prototype).keys()];
+      expect(members, name).to.have.members(Object.keys(SUBJECTS[name].members));
+    }
+  });
+
+  for (const [name, exported] of Object.entries(net)) {
+    const { construct, open, members } = SUBJECTS[name];
+    const Class = exported as unknown as new (...args: unknown[]) => object;
+
+    it(`new ${name}`, async () => {
+      await tryAll(`new ${name}`, construct, own, (args) => void new Class(...args));
+    });
+
+    for (const [key, row] of Object.entries(members)) {
+      it(`${name} ${key}`, async () => {
+        const descriptor = membersOf(Class.prototype as object).get(key)!;
+        const member = (descriptor.get ?? descriptor.value) as (...args: unknown[]) => unknown;
+        await tryAll(`${name} ${key}`, row, own, (args) => member.apply(open(own), args));
+      });
+    }
+  }
+
+  it('the limits of each option, both sides', () => {
+    const limits: [keyof TcpClientConfig | 'maxConnections', number, number][] = [
+      ['bufferSizeBytes', 1, 2 ** 20],
+      ['maxConnections', 1, Infinity],
+      ['keepAliveMs', 0, 32_767_000],
+      ['idleTimeoutMs', 0, 1e15],
+      ['highWaterMarkBytes', 0, Number.MAX_SAFE_INTEGER],
+      ['connectTimeoutMs', 0, 1e15],
+    ];
+    for (const [option, min, max] of limits) {
+      const make = (value: number) => {
+        const config = { address: LOCAL, [option]: value };
+        if (option === 'maxConnections') return new TcpServer(loopOf(own), config, QUIET);
+        return new TcpClient(loopOf(own), config, QUIET);
+      };
+      for (const value of [min, max]) make(value);
+      for (const value of [min - 1, NaN, -Infinity]) {
+        expect(() => make(value), `${option} ${value}`).to.throw(RangeError);
+      }
+    }
+  });
+
+  it('the reconnect options, one by one and together', () => {
+    const make = (reconnect: object) =>
+      new TcpClient(loopOf(own), { address: LOCAL, reconnect }, QUIET);
+    make({});
+    make({ backoffMs: 1, backoffMaxMs: 1, maxAttempts: Infinity });
+    make({ backoffMs: 100_000 });
+    for (const reconnect of [
+      { backoffMs: 0 },
+      { maxAttempts: 0 },
+      { backoffMs: 2, backoffMaxMs: 1 },
+    ]) {
+      expect(() => make(reconnect), JSON.stringify(reconnect)).to.throw(RangeError);
+    }
+    expect(thrownBy(() => make({ backOffMs: 1 })).message).to.include('use backoffMs');
+  });
+});
