@@ -189,7 +189,8 @@ export class ClientLink implements Owner {
     if (this.#state === 'open') this.#goOn();
   }
 
-  disconnected({ error, reason }: Connection): void {
+  disconnected(connection: Connection): void {
+    const { error, reason } = connection;
     try {
       if (error !== null) this.#handler.onError?.(this.#client, error);
     } finally {

@@ -255,100 +255,102 @@ describe('examples', function () {
     });
   });
 
-  describe('04-echo-server', () => {
-    let server: Program;
-    let port: number;
-    let clients: Socket[] = [];
+  for (const echo of ['04-echo-server', '18-tcp-server']) {
+    describe(echo, () => {
+      let server: Program;
+      let port: number;
+      let clients: Socket[] = [];
 
-    beforeEach(async () => {
-      server = start('04-echo-server', ['127.0.0.1:0']);
-      port = Number((await server.waitFor(/Listening on 127\.0\.0\.1:(\d+)\n/))[1]);
-    });
-
-    afterEach(() => {
-      for (const client of clients) client.destroy();
-      clients = [];
-    });
-
-    async function open(): Promise<Socket> {
-      const client = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
-      clients.push(client);
-      await once(client, 'connect');
-      return client;
-    }
-
-    /** Sends all, closes its half at once, and returns what comes back until the end. */
-    async function echoOf(data: Buffer, client: Socket): Promise<Buffer> {
-      client.end(data);
-      return Buffer.concat(await client.toArray());
-    }
-
-    async function expectEcho(): Promise<void> {
-      const data = randomBytes(1000);
-      expect((await echoOf(data, await open())).equals(data)).to.equal(true);
-    }
-
-    it('returns 1 MiB whole to each of 50 peers that have closed their half', async () => {
-      const peers = Array.from({ length: 50 }, async () => {
-        const data = randomBytes(MIB);
-        return (await echoOf(data, await open())).equals(data);
+      beforeEach(async () => {
+        server = start(echo, ['127.0.0.1:0']);
+        port = Number((await server.waitFor(/Listening on 127\.0\.0\.1:(\d+)\n/))[1]);
       });
-      expect(await Promise.all(peers)).to.deep.equal(new Array(50).fill(true));
-    });
 
-    it('serves others while a peer does not read, and loses nothing of it', async () => {
-      const data = randomBytes(64 * MIB);
-      const idle = await open();
-      idle.pause();
-      idle.end(data);
-      const busy = await open();
-      for (let round = 0; round < 500; round++) {
-        busy.write(`round ${round}`);
-        const [answer] = (await once(busy, 'data')) as [Buffer];
-        expect(answer.toString()).to.equal(`round ${round}`);
+      afterEach(() => {
+        for (const client of clients) client.destroy();
+        clients = [];
+      });
+
+      async function open(): Promise<Socket> {
+        const client = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+        clients.push(client);
+        await once(client, 'connect');
+        return client;
       }
-      // More than the buffers of both kernels hold: the rest was held back by the server.
-      expect(idle.writableLength).to.be.greaterThan(0);
-      expect(Buffer.concat(await idle.toArray()).equals(data)).to.equal(true);
-    });
 
-    it('ends a half-closed connection without data', async () => {
-      expect((await echoOf(Buffer.alloc(0), await open())).length).to.equal(0);
-    });
+      /** Sends all, closes its half at once, and returns what comes back until the end. */
+      async function echoOf(data: Buffer, client: Socket): Promise<Buffer> {
+        client.end(data);
+        return Buffer.concat(await client.toArray());
+      }
 
-    it('outlives peers that reset, in the middle of writes and at rest', async () => {
-      for (let count = 0; count < 20; count++) {
-        const client = await open();
-        if (count % 2 === 0) {
-          // Too much to come back while nobody reads: the server is in the midst of an answer.
-          client.write(Buffer.alloc(64 * MIB));
-          await once(client, 'readable');
+      async function expectEcho(): Promise<void> {
+        const data = randomBytes(1000);
+        expect((await echoOf(data, await open())).equals(data)).to.equal(true);
+      }
+
+      it('returns 1 MiB whole to each of 50 peers that have closed their half', async () => {
+        const peers = Array.from({ length: 50 }, async () => {
+          const data = randomBytes(MIB);
+          return (await echoOf(data, await open())).equals(data);
+        });
+        expect(await Promise.all(peers)).to.deep.equal(new Array(50).fill(true));
+      });
+
+      it('serves others while a peer does not read, and loses nothing of it', async () => {
+        const data = randomBytes(64 * MIB);
+        const idle = await open();
+        idle.pause();
+        idle.end(data);
+        const busy = await open();
+        for (let round = 0; round < 500; round++) {
+          busy.write(`round ${round}`);
+          const [answer] = (await once(busy, 'data')) as [Buffer];
+          expect(answer.toString()).to.equal(`round ${round}`);
         }
-        client.resetAndDestroy();
-      }
-      await expectEcho();
-    });
-
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-      it(`${signal} closes the connections and ends the server`, async () => {
-        const peers = [await open(), await open(), await open()];
-        await expectEcho();
-        const ends = peers.map((peer) => once(peer.resume(), 'end'));
-        server.kill(signal);
-        await Promise.all(ends);
-        const { code, stdout, stderr } = await server.end();
-        expect(stderr).to.equal('');
-        expect(stdout).to.match(new RegExp(`${signal}: closing 3 connections\n$`));
-        expect(code).to.equal(0);
+        // More than the buffers of both kernels hold: the rest was held back by the server.
+        expect(idle.writableLength).to.be.greaterThan(0);
+        expect(Buffer.concat(await idle.toArray()).equals(data)).to.equal(true);
       });
-    }
 
-    it('says which address is in use', async () => {
-      const { code, stderr } = await start('04-echo-server', [`127.0.0.1:${port}`]).end();
-      expect(stderr).to.include('EADDRINUSE').and.to.include(`127.0.0.1:${port}`);
-      expect(code).to.equal(1);
+      it('ends a half-closed connection without data', async () => {
+        expect((await echoOf(Buffer.alloc(0), await open())).length).to.equal(0);
+      });
+
+      it('outlives peers that reset, in the middle of writes and at rest', async () => {
+        for (let count = 0; count < 20; count++) {
+          const client = await open();
+          if (count % 2 === 0) {
+            // Too much to come back while nobody reads: the server is in the midst of an answer.
+            client.write(Buffer.alloc(64 * MIB));
+            await once(client, 'readable');
+          }
+          client.resetAndDestroy();
+        }
+        await expectEcho();
+      });
+
+      for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+        it(`${signal} closes the connections and ends the server`, async () => {
+          const peers = [await open(), await open(), await open()];
+          await expectEcho();
+          const ends = peers.map((peer) => once(peer.resume(), 'end'));
+          server.kill(signal);
+          await Promise.all(ends);
+          const { code, stdout, stderr } = await server.end();
+          expect(stderr).to.equal('');
+          expect(stdout).to.match(new RegExp(`${signal}: closing 3 connections\n$`));
+          expect(code).to.equal(0);
+        });
+      }
+
+      it('says which address is in use', async () => {
+        const { code, stderr } = await start(echo, [`127.0.0.1:${port}`]).end();
+        expect(stderr).to.include('EADDRINUSE').and.to.include(`127.0.0.1:${port}`);
+        expect(code).to.equal(1);
+      });
     });
-  });
+  }
 
   describe('06-udp-echo', () => {
     let server: Program;

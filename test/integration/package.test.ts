@@ -46,6 +46,7 @@ describe('the package', () => {
       'true',
       'true true true true 1',
       'object true',
+      'closed mine',
       '',
     ]);
   });
