@@ -1,5 +1,7 @@
 /** The public exports of `millrace`. */
 import { sharedMemory } from './channel/shared-memory.js';
+import { openPool } from './compute/loop-pool.js';
+import { provideComputing } from './loop/computing.js';
 import { provideCrossing } from './loop/crossing.js';
 
 export type { ActorContext } from './actor/actor-context.js';
@@ -34,6 +36,13 @@ export type {
 } from './actor/reports.js';
 export type { StopReason } from './actor/stop-reason.js';
 export type { CrashAction, SupervisionOptions } from './actor/supervision.js';
+export { ComputePool } from './compute/compute-pool.js';
+export type { TaskFailure } from './compute/failures.js';
+export type { ComputeMetrics } from './compute/metrics.js';
+export type { CloseOptions, ComputePoolOptions, TaskOptions } from './compute/options.js';
+export { reportProgress } from './compute/report-progress.js';
+export type { TaskModule } from './compute/task-module.js';
+export { TaskPriority } from './compute/task-priority.js';
 export { transfer } from './channel/transfer.js';
 export { ObjectPool, type ObjectPoolOptions } from './collections/object-pool.js';
 export { RingBuf, type RingBufOptions } from './collections/ring-buf.js';
@@ -68,5 +77,6 @@ export { UnixDatagram, type UnixDatagramReceived } from './socket/unix-datagram.
 export { UnixListener, type UnixListenerOptions } from './socket/unix-listener.js';
 export { type ReceivedFd, UnixStream } from './socket/unix-stream.js';
 
-// Here, and not in the layer itself, since the loop must not know of it.
+// Here, and not in the layers themselves, since the loop must not know of them.
 provideCrossing(sharedMemory);
+provideComputing(openPool);

@@ -146,6 +146,48 @@ export const DRAIN_GRACE_MS = 1000;
 /** For a thread to end, once its actors have stopped. */
 export const SHARD_STOP_MS = 5000;
 
+/** Threads of a pool. More than a machine has processors helps nobody. */
+export const COMPUTE_THREADS_MAX = 256;
+
+/** One processor is left to the thread that submits the tasks. */
+export const DEFAULT_COMPUTE_THREADS = Math.max(1, availableParallelism() - 1);
+
+/** Tasks that wait: some 20 MB of them, and seconds of work. A bound on mistakes. */
+export const DEFAULT_QUEUE_CAPACITY = 65536;
+export const QUEUE_CAPACITY_MAX = 2 ** 24;
+
+/** Raises a task from Low to Critical within three seconds. */
+export const DEFAULT_AGING_MS = 1000;
+
+/**
+ * What is sent to a thread ahead of its turn: enough to keep it busy until the
+ * next answer of the pool, which takes some 50 us, and more while that is busy;
+ */
+export const AHEAD_MS = 0.5;
+/** however little each is expected to take, this many; */
+export const AHEAD_MAX = 128;
+/** and a single one if it and the one that runs take no longer together than this. */
+export const AHEAD_ONE_MS = 5;
+
+/** A thread that gave no answer for so long, or twice, is not to keep what it has not begun. */
+export const STUCK_MS = 5;
+
+/** For a thread whose task was given up to end by itself: to be terminated is the last resort. */
+export const RECYCLE_STOP_MS = 100;
+
+/** For the other threads of a pool that closes. */
+export const COMPUTE_STOP_MS = 5000;
+
+/** Between starts of threads that fail, in milliseconds, doubling from the first to the second. */
+export const COMPUTE_BACKOFF_MS = 10;
+export const COMPUTE_BACKOFF_MAX_MS = 2000;
+
+/** Failed starts in a row after which tasks do not wait for another. */
+export const COMPUTE_START_FAILURES_MAX = 3;
+
+/** Waits and runs of up to an hour are told apart; in nanoseconds. */
+export const TASK_TIME_NS_MAX = 3600e9;
+
 /** A channel without a capacity of its own: more than memory holds, less than its counters. */
 export const UNBOUNDED = 2 ** 29;
 

@@ -287,6 +287,14 @@ export class Context implements TimerOwner, SourceOwner {
     throw notInActor('close()');
   }
 
+  get compute(): never {
+    throw notInActor('compute');
+  }
+
+  spawnCompute(): never {
+    throw notInActor('spawnCompute()');
+  }
+
   ref(): never {
     throw notInActor('ref()');
   }

@@ -1,7 +1,6 @@
 /** From a module to the Handler class in it, with an error for each way in which there is none. */
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { invalidType, invalidValue, MillraceError, shown } from '../errors.js';
+import { type Exports, importModule, namesOf } from '../import-module.js';
 import { Handler } from '../loop/handler.js';
 import type { ResolvedSpawnOptions } from './options.js';
 
@@ -43,31 +42,6 @@ export async function importHandlerClass(
     : namedHandlerClass(url, exported, exportName);
 }
 
-type Exports = Readonly<Record<string, unknown>>;
-
-async function importModule(url: URL): Promise<Exports> {
-  try {
-    return await import(url.href);
-  } catch (cause) {
-    // A module that is there may miss one of its own imports: another mistake, elsewhere.
-    if (isMissing(url, cause)) {
-      const message = `there is no module ${url.href}; resolve it against import.meta.url`;
-      throw new MillraceError('ERR_MODULE_NOT_FOUND', message, { cause });
-    }
-    const message = `importing ${url.href} failed: ${messageOf(cause)}`;
-    throw new MillraceError('ERR_MODULE_FAILED', message, { cause });
-  }
-}
-
-function isMissing(url: URL, cause: unknown): boolean {
-  if (url.protocol === 'file:') return !existsSync(fileURLToPath(url));
-  return (cause as NodeJS.ErrnoException | null)?.code === 'ERR_MODULE_NOT_FOUND';
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : shown(error);
-}
-
 function onlyHandlerClass(url: URL, exported: Exports): HandlerClass {
   const found = Object.entries(exported).filter(([, value]) => isHandlerClass(value));
   // One class under two names, as a default export often is, is one class.
@@ -102,9 +76,4 @@ function namedHandlerClass(url: URL, exported: Exports, name: string): HandlerCl
     'ERR_NOT_A_HANDLER',
     `the export "${name}" of ${url.href} is no class that extends Handler: ${shown(value)}`,
   );
-}
-
-function namesOf(exported: Exports): string {
-  const names = Object.keys(exported);
-  return names.length === 0 ? 'nothing' : names.join(', ');
 }

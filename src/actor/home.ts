@@ -15,7 +15,7 @@ import {
   requireSpawnable,
 } from './handler-class.js';
 import type { HomeApi, Restored } from './home-api.js';
-import { type AnyListener, callSafely, Listeners } from './listeners.js';
+import { type AnyListener, callListener, Listeners } from './listeners.js';
 import { mergeMetrics, type SystemMetrics } from './metrics.js';
 import { orDiscard, spawnOfModule } from './module-spawn.js';
 import {
@@ -238,7 +238,7 @@ export class Home implements ShardHost, ShardThreadsHost {
   }
 
   guard(listener: () => unknown): void {
-    callSafely(listener);
+    callListener(listener);
   }
 
   async metrics(): Promise<SystemMetrics> {

@@ -1,5 +1,6 @@
 /** The listeners of a system, kept apart from one another and from the runtime. */
 import { EventEmitter } from 'eventemitter3';
+import { callSafely } from '../call-safely.js';
 import type { SystemEventName, SystemEvents } from './reports.js';
 
 export type SystemListener<E extends SystemEventName> = (event: SystemEvents[E][0]) => unknown;
@@ -41,30 +42,13 @@ export class Listeners {
   #guard(listener: AnyListener): Guarded {
     let guarded = this.#guarded.get(listener);
     if (guarded === undefined) {
-      guarded = (event) => callSafely(() => listener(event as never));
+      guarded = (event) => callListener(() => listener(event as never));
       this.#guarded.set(listener, guarded);
     }
     return guarded;
   }
 }
 
-/**
- * Calls a function of the user that is not an actor's: nobody supervises it,
- * and what called it must go on. So its error becomes a warning of the process.
- */
-export function callSafely(listener: () => unknown): void {
-  try {
-    const result = listener();
-    if (result instanceof Promise) result.catch(warn);
-  } catch (error) {
-    warn(error);
-  }
-}
-
-function warn(error: unknown): void {
-  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  process.emitWarning(`a listener of an actor system has thrown: ${text}`, {
-    type: 'MillraceWarning',
-    code: 'MILLRACE_LISTENER',
-  });
+export function callListener(listener: () => unknown): void {
+  callSafely('a listener of an actor system', listener);
 }

@@ -21,7 +21,7 @@ import {
 import type { Restored, ShardApi, ShardControl } from './home-api.js';
 import { revive } from './lifecycle.js';
 import type { Link } from './link.js';
-import { callSafely } from './listeners.js';
+import { callListener } from './listeners.js';
 import { orDiscard, spawnOfModule } from './module-spawn.js';
 import {
   type ResolvedShardOptions,
@@ -185,6 +185,6 @@ class ShardThread implements ShardHost {
   }
 
   guard(listener: () => unknown): void {
-    callSafely(listener);
+    callListener(listener);
   }
 }

@@ -12,6 +12,7 @@ import { Registry } from '../poll/registry.js';
 import type { Source } from '../poll/source.js';
 import type { Token } from '../poll/token.js';
 import { requireDuration, requirePeriod } from '../validate.js';
+import { type LoopPool, openLoopPool } from './computing.js';
 import { type EventLoopConfig, type ResolvedConfig, resolveConfig } from './config.js';
 import { type Guest, type GuestHost, Guests } from './guest.js';
 import { type Handler, requireHandler } from './handler.js';
@@ -57,6 +58,7 @@ export class EventLoop<M = unknown, T = unknown> {
   #inTick = false;
   #shutdownAsked = false;
   #nextToken = FIRST_AUTOMATIC_TOKEN;
+  #pool: LoopPool | null = null;
 
   /**
    * @throws TypeError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE,
@@ -197,6 +199,7 @@ export class EventLoop<M = unknown, T = unknown> {
     this.#wheel.close();
     this.#ticker.abandon();
     this.#poller.close();
+    void this.#pool?.close({ drain: false });
     const undelivered = this.#inbox.close();
     if (!this.#inTick) this.#endRun();
     return undelivered;
@@ -341,6 +344,37 @@ export class EventLoop<M = unknown, T = unknown> {
     const loop = this as unknown as EventLoop;
     this.#guests ??= new Guests(loop, this.#registry, this.#driver);
     return this.#guests.admit(guest);
+  }
+
+  // --- Compute -----------------------------------------------------------
+
+  /**
+   * This loop's own pool, made when it is first asked for, with the defaults
+   * of a ComputePool. The loop's `close()` closes it with `drain: false`.
+   *
+   * @throws MillraceError ERR_LOOP_CLOSED
+   */
+  get compute(): LoopPool {
+    this.#requireOpen();
+    this.#pool ??= openLoopPool();
+    return this.#pool;
+  }
+
+  /**
+   * Runs a function on a thread of the loop's pool, and forgets it: as
+   * `loop.compute.spawn()`. Returns false if the queue is full.
+   *
+   * @param priority @default TaskPriority.Normal
+   * @throws MillraceError ERR_LOOP_CLOSED; TypeError ERR_INVALID_ARG_TYPE,
+   * ERR_INVALID_ARG_VALUE; RangeError ERR_OUT_OF_RANGE
+   */
+  spawnCompute(
+    module: URL,
+    fn: string,
+    args: readonly unknown[] = [],
+    priority: 0 | 1 | 2 | 3 = 1,
+  ): boolean {
+    return this.compute.spawn(module, fn, args, { priority });
   }
 
   /** What was counted so far. The histogram is the living one. */

@@ -15,6 +15,7 @@ import { expect } from 'chai';
 import * as millrace from '../../src/index.js';
 import {
   ActorSystem,
+  ComputePool,
   DatagramBatch,
   ERROR_CODES,
   EventLoop,
@@ -33,6 +34,7 @@ import {
   RingBuf,
   Slab,
   Source,
+  TaskPriority,
   TcpListener,
   TcpStream,
   UdpSocket,
@@ -46,6 +48,7 @@ import { leavesNothingBehind } from '../support/leaks.js';
 import { acceptFrom, bytes, closingAfterEach, type Own, tcpPair } from '../support/sockets.js';
 import { type Thrown, thrownBy } from '../support/thrown.js';
 import { Paths, unixStreams } from '../support/unix.js';
+import { wrongValues } from '../support/wrong-values.js';
 
 leavesNothingBehind();
 
@@ -130,6 +133,14 @@ async function openSystem(own: Own): Promise<ActorSystem & { close(): void }> {
 /** Under which nothing is asked for long. */
 const soon = { timeoutMs: 5 };
 
+/** A task that is given up before it is taken, so that no thread is started. */
+const unwanted = () => [
+  new URL('data:text/javascript,'),
+  'fn',
+  [],
+  { signal: AbortSignal.abort(new RangeError('x')) },
+];
+
 const SUBJECTS: Record<string, Subject> = {
   ActorSystem: {
     open: openSystem,
@@ -188,6 +199,25 @@ const SUBJECTS: Record<string, Subject> = {
       channel: NOTHING,
       registerSignal: { args: () => ['SIGUSR2'] },
       metrics: NOTHING,
+      compute: NOTHING,
+      spawnCompute: {
+        // Without a name nothing is started; with one it would be.
+        args: () => [new URL('data:text/javascript,'), '', [], 1],
+        harmful: (wrong) => typeof wrong === 'string' && wrong !== '',
+      },
+    },
+  },
+  ComputePool: {
+    open: (own) => own(new ComputePool()),
+    construct: { args: () => [{}] },
+    members: {
+      closed: NOTHING,
+      run: { args: unwanted, harmful: isNoOptions },
+      spawn: { args: unwanted, harmful: isNoOptions },
+      module: { args: () => [new URL('data:text/javascript,')] },
+      metrics: NOTHING,
+      close: { args: () => [{ drain: false }] },
+      'Symbol.asyncDispose': NOTHING,
     },
   },
   Poll: {
@@ -439,11 +469,12 @@ const SUBJECTS: Record<string, Subject> = {
 /** Exports that are plain functions. */
 const FUNCTIONS: Record<string, Row> = {
   pipe: NOTHING,
+  reportProgress: { args: () => ['value'] },
   transfer: { args: () => [{ buffer: new ArrayBuffer(1) }, [new ArrayBuffer(1)]] },
 };
 
 /** Exports that are tables of constants. */
-const CONSTANTS = ['ERROR_CODES', 'Interest', 'PollOpt'];
+const CONSTANTS = ['ERROR_CODES', 'Interest', 'PollOpt', 'TaskPriority'];
 
 /** Marked so in the source; TypeScript hides the protected ones. */
 const INTERNAL = new Set([
@@ -473,78 +504,6 @@ const INTERNAL = new Set([
   'of',
   'constructor',
 ]);
-
-/** Wrong almost everywhere, and where not, harmless. */
-function wrongValues(own: Own): unknown[] {
-  const elsewhere = own(new EventLoop());
-  const registered = own(UdpSocket.bind(LOCAL));
-  elsewhere.register(registered, 1);
-  const closed = UdpSocket.bind(LOCAL);
-  closed.close();
-  const detached = new Uint8Array(8);
-  structuredClone(detached.buffer, { transfer: [detached.buffer] });
-  const lookalike = { handle: registered.handle, registration: null, closed: false, close() {} };
-  return [
-    undefined,
-    null,
-    0,
-    -0,
-    1,
-    -1,
-    1.5,
-    2 ** 31,
-    2 ** 32,
-    2 ** 53,
-    -(2 ** 53),
-    1e300,
-    NaN,
-    Infinity,
-    -Infinity,
-    '',
-    'text',
-    '1',
-    ':99999',
-    true,
-    false,
-    Symbol('s'),
-    1n,
-    () => 1,
-    Object,
-    {},
-    [],
-    [1],
-    Object.create(null),
-    new Date(),
-    new Map(),
-    /x/,
-    new Error('e'),
-    Promise.resolve(),
-    new ArrayBuffer(8),
-    new DataView(new ArrayBuffer(8)),
-    new Uint16Array(4),
-    new Uint8Array(0),
-    new Uint8Array(new SharedArrayBuffer(8)),
-    detached,
-    [detached],
-    [null],
-    { length: 1 },
-    { host: 'localhost', port: 1 },
-    { host: '::1', port: 70_000 },
-    { backlog: 'x' },
-    { signal: 1 },
-    { driver: {} },
-    { poller: 'elsewhere' },
-    { unknown: 1 },
-    lookalike,
-    registered,
-    new Proxy(registered, {}),
-    closed,
-    elsewhere.timeout('foreign', 1000),
-    elsewhere,
-    { place: -1, wheel: {} },
-    AbortSignal.abort(new RangeError('x')),
-  ];
-}
 
 function expectProper(error: unknown, what: string): void {
   expect(error, what).to.be.instanceOf(Error);
@@ -728,6 +687,8 @@ describe('bad input', function () {
     ['EventLoop', { timerTickMS: 1 }, 'timerTickMs'],
     ['EventLoop', { Poller: 'thread' }, 'poller'],
     ['EventLoop', { spinUS: 1 }, 'spinUs'],
+    ['ComputePool', { thread: 1 }, 'threads'],
+    ['ComputePool', { ageingMs: 1 }, 'agingMs'],
     ['Poll', { eventCapacity: 1 }, 'eventsCapacity'],
     ['TcpListener', { ipv6only: true }, 'ipv6Only'],
     ['TcpListener', { backLog: 1 }, 'backlog'],
@@ -742,6 +703,7 @@ describe('bad input', function () {
     it(`${name} with ${JSON.stringify(options)} names ${right}`, () => {
       const error = thrownBy(() => {
         if (name === 'EventLoop') return new EventLoop(options);
+        if (name === 'ComputePool') return new ComputePool(options);
         if (name === 'Poll') return new Poll(options);
         if (name === 'Slab') return new Slab(1, options);
         if (name === 'ObjectPool') return new ObjectPool(0, Object, undefined, options);
@@ -791,7 +753,7 @@ describe('bad input', function () {
   });
 
   it('flags and codes cannot be changed', () => {
-    for (const constants of [Interest, PollOpt, ERROR_CODES]) {
+    for (const constants of [Interest, PollOpt, ERROR_CODES, TaskPriority]) {
       expect(Object.isFrozen(constants)).to.equal(true);
     }
   });

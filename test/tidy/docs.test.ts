@@ -86,7 +86,7 @@ describe('tidy: documents', () => {
   });
 
   it('every numbered rule that is built has a test named after it', () => {
-    const built = read('docs/semantics.md').matchAll(/^\*\*([LSTCAN]\d+)\*\*/gm);
+    const built = read('docs/semantics.md').matchAll(/^\*\*([LSTCAPN]\d+)\*\*/gm);
     const titles = projectFiles(/^test\/.*\.test\.ts$/)
       .map(read)
       .join('\n');

@@ -1,0 +1,474 @@
+/**
+ * Dispatcher: the inside of a pool. Takes tasks, keeps them in order, sends
+ * them to threads, and settles them.
+ *
+ *   submit ──> queue ──feed──> thread (sent ahead) ──begin──> result ──> settle
+ *                 ^               │
+ *                 └──── recall ───┘  for one that is more urgent, for a thread
+ *                                    that is stuck, given up, or dead
+ *
+ * A task that was sent and has not begun counts as queued, and is fetched back
+ * whenever the order of the queue would have it so: who looks from outside sees
+ * one queue and rule P1, not what lies with the threads.
+ */
+import { callSafely } from '../call-safely.js';
+import { MillraceError } from '../errors.js';
+import { STUCK_MS, TIMER_CAPACITY_MAX, UNBOUNDED } from '../limits.js';
+import type { SenderHandle } from '../loop/crossing.js';
+import { EventLoop } from '../loop/event-loop.js';
+import { Handler } from '../loop/handler.js';
+import { nativeDriver } from '../poll/native-driver.js';
+import type { ThreadExit } from '../thread/worker-thread.js';
+import { Claim } from './claims.js';
+import {
+  poolClosed,
+  poolUnavailable,
+  queueFull,
+  taskTimedOut,
+  threadExited,
+} from './compute-errors.js';
+import type { ComputeThread } from './compute-thread.js';
+import { Crew, type CrewHost } from './crew.js';
+import { publishFailure } from './failures.js';
+import { type Answer, Outcome } from './messages.js';
+import { type ComputeMetrics, Counters } from './metrics.js';
+import type { ResolvedPoolOptions } from './options.js';
+import { Ending, type Order, Task, type TaskOwner } from './task.js';
+import { TaskPriority } from './task-priority.js';
+import { TaskQueue } from './task-queue.js';
+import { type Target, Targets } from './targets.js';
+
+/** What the pool's own thread puts behind the answers of a thread that has ended. */
+interface ExitNote {
+  readonly exited: ComputeThread;
+  readonly exit: ThreadExit;
+  readonly isLast: boolean;
+}
+
+/** The payload of the timeout that looks after stuck threads; others are tasks'. */
+const WATCH = Symbol('watch');
+
+type PoolLoop = EventLoop<Answer | ExitNote, Task | typeof WATCH>;
+
+export class Dispatcher implements TaskOwner, CrewHost {
+  readonly #options: ResolvedPoolOptions;
+  readonly #queue: TaskQueue<Task>;
+  readonly #targets = new Targets();
+  readonly #counters = new Counters();
+  readonly #crew: Crew;
+  /** Of the threads to which an answer may belong, by number. */
+  readonly #threads = new Map<number, ComputeThread>();
+  /** Tasks with threads, by priority. */
+  readonly #sent = [0, 0, 0, 0];
+  /** Tasks that were submitted and have not settled. */
+  #pending = 0;
+  #sequence = 0;
+  #loop: PoolLoop | null = null;
+  #running: Promise<void> = Promise.resolve();
+  #isFeedDue = false;
+  #isWatching = false;
+  #isClosing = false;
+  #closed: Promise<void> | null = null;
+  #drained: (() => void) | null = null;
+
+  constructor(options: ResolvedPoolOptions) {
+    this.#options = options;
+    this.#queue = new TaskQueue(options.agingMs);
+    this.#crew = new Crew(options, this);
+  }
+
+  get isClosing(): boolean {
+    return this.#isClosing;
+  }
+
+  // --- Submission --------------------------------------------------------
+
+  /** @throws MillraceError ERR_POOL_CLOSED, ERR_QUEUE_FULL; the abort reason; a system error */
+  submit(order: Order): void {
+    const { request } = order;
+    if (this.#isClosing) throw poolClosed();
+    request.signal?.throwIfAborted();
+    if (!this.#hasRoom()) throw queueFull(this.#options.queueCapacity);
+    const loop = (this.#loop ??= this.#open());
+    const place = { sequence: this.#sequence++, nowMs: nativeDriver.nowOrLater() };
+    const task = new Task(this, order, place);
+    task.listen();
+    if (request.timeoutMs !== undefined) task.timeout = loop.timeout(task, request.timeoutMs);
+    this.#counters.submitted += 1;
+    if (this.#pending === 0) loop.ref();
+    this.#pending += 1;
+    this.#queue.add(task);
+    if (this.#isFeedDue) return;
+    if (this.#hasSentBelow(task.priority)) this.#makeWay(task);
+    else this.#feed();
+  }
+
+  target(href: string, name: string): Target {
+    return this.#targets.of(href, name);
+  }
+
+  /** One task for each thread does not count as waiting: it will be begun at once. */
+  #hasRoom(): boolean {
+    const { queueCapacity, threads } = this.#options;
+    const limit = queueCapacity + threads;
+    if (this.#pending < limit) return true;
+    // Some may have ended, of which the answers were not read yet.
+    let ended = 0;
+    for (const thread of this.#crew.threads) {
+      thread.eachFromLast((_, claim) => {
+        if (claim === Claim.RETURNED || claim === Claim.THREW) ended += 1;
+      });
+    }
+    return this.#pending - ended < limit;
+  }
+
+  #hasSentBelow(priority: TaskPriority): boolean {
+    for (let below = TaskPriority.Low; below < priority; below++) {
+      if (this.#sent[below] > 0) return true;
+    }
+    return false;
+  }
+
+  // --- Order -------------------------------------------------------------
+
+  /** Sends what is next, as long as threads take it. */
+  #feed(): void {
+    const nowMs = nativeDriver.nowOrLater();
+    for (;;) {
+      const task = this.#queue.peek(nowMs);
+      if (task === null) break;
+      const thread = this.#threadFor(task);
+      if (thread === null || thread.count > 0) this.#crew.grow();
+      if (thread === null) break;
+      this.#queue.take(task);
+      this.#send(thread, task);
+    }
+  }
+
+  /** The one with the least to do, of those that take it. */
+  #threadFor(task: Task): ComputeThread | null {
+    let best: ComputeThread | null = null;
+    for (const thread of this.#crew.threads) {
+      if (best !== null && thread.loadMs >= best.loadMs) continue;
+      if (thread.accepts(task)) best = thread;
+      if (best?.count === 0) break;
+    }
+    return best;
+  }
+
+  #send(thread: ComputeThread, task: Task): void {
+    try {
+      if (!thread.send(task)) {
+        this.#queue.add(task);
+        return;
+      }
+    } catch (error) {
+      this.#fail(task, error);
+      return;
+    }
+    this.#sent[task.priority] += 1;
+    if (thread.count > 1 && !this.#isWatching) this.#watch();
+  }
+
+  /**
+   * Fetches back what was sent ahead and has to wait now for this task. What is
+   * next is sent when the caller is done with all that it submits, so that it
+   * costs no more to submit a thousand tasks than one.
+   */
+  #makeWay(task: Task): void {
+    const nowMs = nativeDriver.nowOrLater();
+    for (const thread of this.#crew.threads) {
+      if (thread.some((sent) => this.#queue.outranks(task, sent, nowMs))) this.#recall(thread);
+    }
+    this.#isFeedDue = true;
+    queueMicrotask(() => {
+      this.#isFeedDue = false;
+      this.#feed();
+    });
+  }
+
+  #recall(thread: ComputeThread): void {
+    thread.recallAll((task) => {
+      this.#noteGone(task);
+      this.#queue.add(task);
+    });
+  }
+
+  #watch(): void {
+    this.#isWatching = true;
+    this.#loop?.timeout(WATCH, STUCK_MS);
+  }
+
+  /** What lies with a thread that does not get on is better off in the queue. */
+  #lookAfter(): void {
+    this.#isWatching = false;
+    let isAhead = false;
+    for (const thread of this.#crew.threads) {
+      if (thread.count < 2) continue;
+      if (thread.answers === thread.answersBefore) {
+        thread.isStuck = true;
+        this.#recall(thread);
+      }
+      thread.answersBefore = thread.answers;
+      isAhead ||= thread.count > 1;
+    }
+    this.#feed();
+    if (isAhead && !this.#isWatching) this.#watch();
+  }
+
+  // --- Answers -----------------------------------------------------------
+
+  #receive(answer: Answer): void {
+    const { outcome, position, value } = answer;
+    const thread = this.#threads.get(answer.thread);
+    if (thread === undefined) return;
+    const task = thread.at(position);
+    if (outcome === Outcome.PROGRESS) {
+      thread.claims.releaseReport();
+      const onProgress = task?.request?.onProgress;
+      if (onProgress !== undefined) callSafely('onProgress of a task', () => onProgress(value));
+      return;
+    }
+    thread.answers += 1;
+    thread.isStuck = false;
+    if (thread.answers === 1) this.#crew.noteFirstAnswer();
+    if (task === null) return;
+    task.target.note(answer.tookMs);
+    this.#counters.ran(answer.beganMs - task.submittedMs, answer.tookMs);
+    if (outcome === Outcome.THREW) {
+      this.#fail(task, value);
+    } else {
+      const { caller } = task;
+      this.#settle(task, Ending.COMPLETED);
+      caller?.resolve(value);
+    }
+  }
+
+  // --- Ends --------------------------------------------------------------
+
+  /** Called by the signal of the task. */
+  aborted(task: Task): void {
+    this.#drop(task, Ending.CANCELLED, task.request?.signal?.reason);
+  }
+
+  #drop(task: Task, ending: Ending, error: unknown): void {
+    const { thread } = task;
+    const isBegun = thread !== null && !thread.recall(task);
+    if (thread !== null && !isBegun) this.#noteGone(task);
+    // First the others, so that none of them begins meanwhile; then it is certain who runs.
+    if (isBegun) this.#recall(thread);
+    const isRunning = isBegun && thread.claims.look(task.position) === Claim.RUNNING;
+    this.#reject(task, ending, error);
+    if (isRunning) this.#crew.recycle(thread);
+    if (thread !== null) this.#feed();
+  }
+
+  #fail(task: Task, error: unknown): void {
+    this.#reject(task, Ending.FAILED, error);
+  }
+
+  #reject(task: Task, ending: Ending, error: unknown): void {
+    const { caller, target } = task;
+    this.#settle(task, ending);
+    if (caller !== null) caller.reject(error);
+    else if (ending === Ending.FAILED) publishFailure(target, error);
+  }
+
+  /** The books are in order before its caller hears of it. */
+  #settle(task: Task, ending: Ending): void {
+    if (task.isQueued) this.#queue.remove(task);
+    if (task.thread !== null) {
+      task.thread.remove(task);
+      this.#noteGone(task);
+    }
+    if (!task.isCounted) this.#counters.ended(ending);
+    if (task.timeout !== null) this.#loop?.clearTimeout(task.timeout);
+    task.release();
+    this.#pending -= 1;
+    if (this.#pending > 0) return;
+    this.#loop?.unref();
+    this.#drained?.();
+  }
+
+  /** It is no longer with a thread. */
+  #noteGone({ priority }: Task): void {
+    this.#sent[priority] -= 1;
+  }
+
+  // --- Threads -----------------------------------------------------------
+
+  get address(): SenderHandle {
+    return (this.#loop as PoolLoop).channel().transfer();
+  }
+
+  up(thread: ComputeThread): void {
+    this.#threads.set(thread.number, thread);
+    // What waits behind others can begin here.
+    if (this.#queue.size === 0) {
+      for (const other of this.#crew.threads) if (other.count > 1) this.#recall(other);
+    }
+    this.#feed();
+  }
+
+  exited(thread: ComputeThread, exit: ThreadExit): void {
+    // Answers that it has sent come first, and are let in by the next tick at the latest.
+    this.#loop?.channel().send({ exited: thread, exit, isLast: false });
+  }
+
+  #noteExit({ exited, exit, isLast }: ExitNote): void {
+    if (!isLast) {
+      this.#loop?.channel().send({ exited, exit, isLast: true });
+      return;
+    }
+    this.#recall(exited);
+    exited.eachFromLast((task) => this.#fail(task, threadExited(task, exit)));
+    this.#threads.delete(exited.number);
+    this.#crew.forget(exited);
+    this.#feed();
+  }
+
+  startsFailed(error: unknown): void {
+    for (const thread of this.#crew.threads) if (thread.isUp) return;
+    const unavailable = poolUnavailable(error);
+    this.#emptyQueue((task) => this.#fail(task, unavailable));
+  }
+
+  #emptyQueue(dispose: (task: Task) => void): void {
+    // The order is of no account, and any time will do.
+    for (let task = this.#queue.peek(0); task !== null; task = this.#queue.peek(0)) dispose(task);
+  }
+
+  // --- The loop ----------------------------------------------------------
+
+  /** With the first task: a pool that is never used costs nothing. */
+  #open(): PoolLoop {
+    const config = { driver: nativeDriver, timerCapacity: TIMER_CAPACITY_MAX };
+    // What is sent to threads is bounded, and so are their answers: see claims.ts.
+    const loop: PoolLoop = new EventLoop(config, UNBOUNDED);
+    this.#running = this.#run(loop);
+    return loop;
+  }
+
+  async #run(loop: PoolLoop): Promise<void> {
+    const receiver = new Receiver({
+      message: (message) => {
+        if ('exited' in message) this.#noteExit(message);
+        else this.#receive(message);
+      },
+      timeout: (due) => {
+        if (due === WATCH) this.#lookAfter();
+        else this.#drop(due, Ending.FAILED, taskTimedOut(due));
+      },
+      tick: () => {
+        if (this.#queue.size > 0) this.#feed();
+      },
+    });
+    for (;;) {
+      const run = loop.run(receiver);
+      // Tasks keep the process alive, the loop by itself does not.
+      if (this.#pending === 0) loop.unref();
+      try {
+        await run;
+        return;
+      } catch (error) {
+        // A thread died in the middle of an answer. Its exit settles what it had.
+        if (error instanceof MillraceError && error.code === 'ERR_CHANNEL_BROKEN') continue;
+        this.#isClosing = true;
+        this.#giveUpAll((task) => this.#fail(task, error));
+        return;
+      }
+    }
+  }
+
+  // --- Metrics, and the end ----------------------------------------------
+
+  metrics(): ComputeMetrics {
+    const depths = DEPTHS.map((priority) => this.#queue.depth(priority));
+    let active = 0;
+    for (const thread of this.#crew.threads) {
+      thread.eachFromLast((task, claim) => {
+        if (claim === Claim.SENT) {
+          depths[task.priority] += 1;
+        } else if (claim === Claim.RUNNING) {
+          active += 1;
+        } else if (!task.isCounted) {
+          task.isCounted = true;
+          this.#counters.ended(claim === Claim.THREW ? Ending.FAILED : Ending.COMPLETED);
+        }
+      });
+    }
+    return this.#counters.read(active, depths);
+  }
+
+  /** Idempotent; a close that gives up what is left may follow one that waits for it. */
+  close(drain: boolean): Promise<void> {
+    this.#isClosing = true;
+    if (!drain) {
+      this.#crew.close();
+      const error = poolClosed();
+      this.#giveUpAll((task) => this.#reject(task, Ending.CANCELLED, error));
+    }
+    this.#closed ??= this.#finish();
+    return this.#closed;
+  }
+
+  #giveUpAll(dispose: (task: Task) => void): void {
+    for (const thread of this.#crew.threads) this.#recall(thread);
+    this.#emptyQueue(dispose);
+    for (const thread of this.#crew.threads) {
+      const isBusy = thread.count > 0;
+      thread.eachFromLast(dispose);
+      if (isBusy) this.#crew.recycle(thread);
+    }
+  }
+
+  async #finish(): Promise<void> {
+    if (this.#pending > 0) {
+      await new Promise<void>((resolve) => {
+        this.#drained = resolve;
+      });
+    }
+    const loop = this.#loop;
+    if (loop === null) return;
+    loop.ref();
+    await this.#crew.stop();
+    loop.shutdown();
+    await this.#running;
+    loop.close();
+  }
+}
+
+const DEPTHS = [
+  TaskPriority.Low,
+  TaskPriority.Normal,
+  TaskPriority.High,
+  TaskPriority.Critical,
+] as const;
+
+interface Reception {
+  message(message: Answer | ExitNote): void;
+  timeout(due: Task | typeof WATCH): void;
+  tick(): void;
+}
+
+/** The handler of the pool's loop. */
+class Receiver extends Handler<Answer | ExitNote, Task | typeof WATCH> {
+  readonly #reception: Reception;
+
+  constructor(reception: Reception) {
+    super();
+    this.#reception = reception;
+  }
+
+  override notify(_: unknown, message: Answer | ExitNote): void {
+    this.#reception.message(message);
+  }
+
+  override timeout(_: unknown, due: Task | typeof WATCH): void {
+    this.#reception.timeout(due);
+  }
+
+  override tick(): void {
+    this.#reception.tick();
+  }
+}

@@ -1,0 +1,19 @@
+/** What becomes of the errors of tasks for which nobody waits. */
+import { channel as diagnosticsChannel } from 'node:diagnostics_channel';
+import type { Target } from './targets.js';
+
+/** Published on `millrace:task-failed` for each task that `spawn()` began and that failed. */
+export interface TaskFailure {
+  /** The URL of the module. */
+  module: string;
+  /** The name of the function. */
+  fn: string;
+  error: unknown;
+}
+
+const failedChannel = diagnosticsChannel('millrace:task-failed');
+
+export function publishFailure({ href, name }: Target, error: unknown): void {
+  if (!failedChannel.hasSubscribers) return;
+  failedChannel.publish({ module: href, fn: name, error } satisfies TaskFailure);
+}
