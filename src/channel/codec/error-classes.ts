@@ -4,27 +4,39 @@ import { MillraceError } from '../../errors.js';
 interface ErrorClass {
   readonly prototype: object;
   readonly name: string;
-  /** For a DOMException both arguments count; the others get their fields afterwards. */
+  /** For a DOMException the name counts; the others get their fields afterwards. */
   make(message: string, name: string): Error;
 }
 
 export const ERROR_CLASSES: readonly ErrorClass[] = [
-  { prototype: Error.prototype, name: 'Error', make: () => new Error() },
-  { prototype: EvalError.prototype, name: 'EvalError', make: () => new EvalError() },
-  { prototype: RangeError.prototype, name: 'RangeError', make: () => new RangeError() },
-  { prototype: ReferenceError.prototype, name: 'ReferenceError', make: () => new ReferenceError() },
-  { prototype: SyntaxError.prototype, name: 'SyntaxError', make: () => new SyntaxError() },
-  { prototype: TypeError.prototype, name: 'TypeError', make: () => new TypeError() },
-  { prototype: URIError.prototype, name: 'URIError', make: () => new URIError() },
+  { prototype: Error.prototype, name: 'Error', make: (message) => new Error(message) },
+  { prototype: EvalError.prototype, name: 'EvalError', make: (message) => new EvalError(message) },
+  {
+    prototype: RangeError.prototype,
+    name: 'RangeError',
+    make: (message) => new RangeError(message),
+  },
+  {
+    prototype: ReferenceError.prototype,
+    name: 'ReferenceError',
+    make: (message) => new ReferenceError(message),
+  },
+  {
+    prototype: SyntaxError.prototype,
+    name: 'SyntaxError',
+    make: (message) => new SyntaxError(message),
+  },
+  { prototype: TypeError.prototype, name: 'TypeError', make: (message) => new TypeError(message) },
+  { prototype: URIError.prototype, name: 'URIError', make: (message) => new URIError(message) },
   {
     prototype: AggregateError.prototype,
     name: 'AggregateError',
-    make: () => new AggregateError([]),
+    make: (message) => new AggregateError([], message),
   },
   {
     prototype: MillraceError.prototype,
     name: 'MillraceError',
-    make: () => new MillraceError('ERR_CHANNEL_BROKEN', ''),
+    make: (message) => new MillraceError('ERR_CHANNEL_BROKEN', message),
   },
   {
     prototype: DOMException.prototype,
