@@ -107,6 +107,15 @@ describe('codec: bytes that no encoder wrote', function () {
     expect(pair.carry('whole')).to.equal('whole');
   });
 
+  it('C6: a shape that nobody has defined is no text, whatever follows', () => {
+    for (const mark of [[], [0xe0], [0xe1]]) {
+      for (let tag = 0xa0; tag < 0xc0; tag++) {
+        const frame = Uint8Array.from([...mark, tag, ...new Array<number>(100).fill(0x61)]);
+        expect(outcome(new Decoder(), frame), frame.join()).to.equal('broken');
+      }
+    }
+  });
+
   it('C6: counts and nesting that ask for more than there is', () => {
     const count = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f];
     for (let tag = 0xc0; tag < 0xf0; tag++) {

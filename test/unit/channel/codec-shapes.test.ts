@@ -23,6 +23,18 @@ describe('codec: shapes and texts', () => {
     expect(sizes[0]).to.be.above(20);
   });
 
+  it('texts of 2 to 32 characters are remembered', () => {
+    for (const [length, size] of [
+      [1, 4],
+      [2, 4],
+      [32, 4],
+      [33, 37],
+    ]) {
+      const frames = [1, 2, 3, 4].map(() => pair.frame({ kind: 'x'.repeat(length) }));
+      expect(frames[3], `${length} characters`).to.have.length(size);
+    }
+  });
+
   it('a frame that is taken back takes its definitions with it', () => {
     for (let time = 0; time < 50; time++) {
       for (let again = 0; again < 4; again++) {

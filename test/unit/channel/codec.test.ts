@@ -401,7 +401,7 @@ describe('codec', () => {
     class Sub extends Ref {}
     expect(pair.carry(new Ref(1, 'a'))).to.not.be.instanceOf(Ref);
     registerCarrier<Ref>({
-      id: 250,
+      id: 255,
       type: Ref,
       fields: ['id', 'path'],
       create: (id, path) => new Ref(id as number, path as string),
@@ -416,10 +416,19 @@ describe('codec', () => {
     expect([arrived.ref.id, arrived.ref.path, arrived.ref.secret]).to.deep.equal([7, 'p', 1]);
     expect(arrived.again[0]).to.equal(arrived.ref);
     expect(arrived.sub).to.be.instanceOf(Ref);
-    const other = { id: 250, type: Sub, fields: [], create: () => ref };
+    const other = { id: 255, type: Sub, fields: [], create: () => ref };
     expect(thrownBy(() => registerCarrier(other)).code).to.equal('ERR_INVALID_ARG_VALUE');
     const outside = { id: 256, type: Sub, fields: [], create: () => ref };
     expect(thrownBy(() => registerCarrier(outside)).code).to.equal('ERR_OUT_OF_RANGE');
+  });
+
+  it('a short text takes a byte for each character, and one more', () => {
+    for (const text of ['', 'x', '\u00ff', 'x'.repeat(24)]) {
+      expect(pair.frame(text)).to.have.length(text.length + 1);
+      expect(pair.frame([text])).to.have.length(text.length + 4);
+    }
+    expect(pair.frame('x'.repeat(25))).to.have.length(27);
+    expect(pair.frame('\u0100')).to.have.length(4);
   });
 
   it('a frame may end exactly at its limit', () => {
