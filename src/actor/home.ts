@@ -92,17 +92,17 @@ export class Home implements ShardHost, ShardThreadsHost {
       if (isHandlerClass(module)) {
         return this.#shard.spawn({ HandlerClass: module, options: resolved }, parent);
       }
-      return this.#place(
-        module.href,
-        resolved,
-        { parent, address: parent && addressOf(parent) },
-        keep,
-      );
+      return this.#place(module.href, resolved, { parent, address: this.#addressOf(parent) }, keep);
     });
   }
 
   async lookup(name: string): Promise<ActorRef | null> {
     return this.#names.get(requireName('name', name)) ?? null;
+  }
+
+  #addressOf(parent: Cell | null): ParentAddress | null {
+    if (parent === null || this.#peers === null) return null;
+    return [parent.ref, parent.instance, this.#peers.from];
   }
 
   /** The name is taken before the actor is made, for which others may ask meanwhile. */
@@ -139,7 +139,9 @@ export class Home implements ShardHost, ShardThreadsHost {
     this.#placed[shard] += 1;
     try {
       const answered = (actor: ActorRef): void => {
-        this.#records.add(actor, href, options, address);
+        // The parent may have died while the child was made.
+        const isOrphan = address !== null && this.#peers!.parentAt(address)?.isEnding !== false;
+        this.#records.add(actor, { href, options, parent: address, isOrphan });
         keep(actor);
       };
       const { moved } = options;
@@ -191,7 +193,7 @@ export class Home implements ShardHost, ShardThreadsHost {
       spawn: (href, options, address) =>
         orDiscard(options, async () => {
           this.#requireRunning();
-          const parent = address === null ? null : this.#peers!.parentAt(address);
+          const parent = this.#peers!.livingParentAt(address);
           return this.#named(options.name, (keep) =>
             this.#place(href, options, { parent, address }, keep),
           );
@@ -334,8 +336,4 @@ export class Home implements ShardHost, ShardThreadsHost {
   #requireRunning(): void {
     if (this.#stopping !== null) throw systemStopped(this.name);
   }
-}
-
-function addressOf(parent: Cell): ParentAddress {
-  return [parent.ref, parent.instance];
 }

@@ -25,6 +25,8 @@ import type { StopReason } from './stop-reason.js';
 /** Where a shard can be reached. */
 export interface PeerAddress {
   readonly shard: number;
+  /** What its mail is marked with: see `senderOf()`. */
+  readonly from: number;
   readonly handle: SenderHandle;
   readonly places: SharedArrayBuffer;
 }
@@ -60,6 +62,8 @@ export class Link {
   #handle: SenderHandle | null = null;
   #outlet: MessageTarget<Mail> | null = null;
   #isUp = false;
+  /** The thread that was connected last. */
+  #thread = -1;
   /** Why there will be no actor there again. */
   #closeReason: StopReason | null = null;
   #places: Places | null = null;
@@ -99,6 +103,11 @@ export class Link {
     return this.#isUp && this.#outlet?.closed === false;
   }
 
+  /** Whether that very thread of the shard lives. */
+  leadsTo(thread: number): boolean {
+    return this.#isUp && this.#thread === thread;
+  }
+
   /** Of the shard that lives, or of the one that lived last. Only to be called after a connect. */
   get places(): Places {
     return this.#places as Places;
@@ -123,9 +132,10 @@ export class Link {
   }
 
   /** Calls reach the shard from now on. */
-  connect({ handle, places }: PeerAddress): void {
+  connect({ from, handle, places }: PeerAddress): void {
     // It may be told more than once.
     if (handle.loop === this.#handle?.loop) return;
+    this.#thread = from;
     this.#handle = handle;
     this.#outlet = crossing().connect<Mail>(handle);
     this.#places = new Places(places);

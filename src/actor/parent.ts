@@ -13,22 +13,27 @@ export interface Parent {
   childCrashed(error: unknown): void;
 }
 
-/** How a parent is named to other threads: the actor, and which instance of it. */
-export type ParentAddress = readonly [ref: ActorRef, instance: number];
+/**
+ * How a parent is named to other threads: the actor, which instance of it, and
+ * in which thread, since the shard may have died and be up again: `senderOf()`.
+ */
+export type ParentAddress = readonly [ref: ActorRef, instance: number, thread: number];
 
 export class RemoteParent implements Parent {
   readonly ref: ActorRef;
   readonly link: Link;
   readonly #instance: number;
+  readonly #thread: number;
 
-  constructor(link: Link, [ref, instance]: ParentAddress) {
+  constructor(link: Link, [ref, instance, thread]: ParentAddress) {
     this.ref = ref;
     this.link = link;
     this.#instance = instance;
+    this.#thread = thread;
   }
 
   get isEnding(): boolean {
-    return !this.link.isUp || this.ref.closed;
+    return !this.link.leadsTo(this.#thread) || this.ref.closed;
   }
 
   childStopped(child: ActorRef): void {
@@ -36,6 +41,8 @@ export class RemoteParent implements Parent {
   }
 
   childCrashed(error: unknown): void {
+    // Instances of the next thread are counted anew.
+    if (!this.link.leadsTo(this.#thread)) return;
     this.link.postAnyway(MailKind.CHILD_CRASHED, this.ref.place(), this.#instance, error);
   }
 }

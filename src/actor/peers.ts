@@ -62,7 +62,8 @@ export class Peers {
   /** Where this shard can be reached. */
   get address(): PeerAddress {
     const { loop, places } = this.#shard;
-    return { shard: this.shard, handle: loop.channel().transfer(), places: places!.buffer };
+    const { shard, from } = this;
+    return { shard, from, handle: loop.channel().transfer(), places: places!.buffer };
   }
 
   get deadlines(): Deadlines {
@@ -157,12 +158,24 @@ export class Peers {
     return new StoppedMailbox(identity, place, reason, this).ref;
   }
 
-  /** A parent that was named by its own thread. */
+  /** A parent that was named by its own thread; null if that was this one, and it has gone. */
   parentAt(address: ParentAddress): Parent | null {
-    const [ref] = address;
+    const [ref, , thread] = address;
     if (ref.shard !== this.shard) return new RemoteParent(this.link(ref.shard), address);
     const { slot, generation } = ref.place();
-    return this.#shard.cells.find(slot, generation);
+    return thread === this.from ? this.#shard.cells.find(slot, generation) : null;
+  }
+
+  /**
+   * As {@link parentAt}, for a child that is yet to be.
+   *
+   * @throws MillraceError ERR_ACTOR_STOPPED
+   */
+  livingParentAt(address: ParentAddress | null): Parent | null {
+    if (address === null) return null;
+    const parent = this.parentAt(address);
+    if (parent === null || parent.isEnding) throw actorStopped(address[0]);
+    return parent;
   }
 
   refuse(actor: ActorRef, reason: RefusalReason, message: unknown): void {

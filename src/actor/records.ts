@@ -9,13 +9,17 @@ import type { ResolvedSpawnOptions } from './options.js';
 import type { ParentAddress } from './parent.js';
 import { Supervisor } from './supervision.js';
 
-interface ActorRecord {
-  readonly actor: ActorRef;
+/** What an actor was spawned of, and by whom. */
+export interface Origin {
   readonly href: string;
   readonly options: ResolvedSpawnOptions;
   readonly parent: ParentAddress | null;
   /** A child belongs to the instance that spawned it; that one has died. */
   isOrphan: boolean;
+}
+
+interface ActorRecord extends Origin {
+  readonly actor: ActorRef;
   /** Counts the deaths of the shard only; crashes are counted there. */
   supervisor: Supervisor | null;
 }
@@ -40,20 +44,8 @@ export class Records {
     this.#shards = Array.from({ length: shards }, () => new Map());
   }
 
-  add(
-    actor: ActorRef,
-    href: string,
-    options: ResolvedSpawnOptions,
-    parent: ParentAddress | null,
-  ): void {
-    this.#shards[actor.shard].set(actor, {
-      actor,
-      href,
-      options,
-      parent,
-      isOrphan: false,
-      supervisor: null,
-    });
+  add(actor: ActorRef, origin: Origin): void {
+    this.#shards[actor.shard].set(actor, { actor, ...origin, supervisor: null });
   }
 
   delete(actor: ActorRef): void {

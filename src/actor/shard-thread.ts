@@ -112,7 +112,7 @@ class ShardThread implements ShardHost {
     return {
       spawn: (href, options, address) =>
         orDiscard(options, async () => {
-          const parent = address === null ? null : this.#peers.parentAt(address);
+          const parent = this.#peers.livingParentAt(address);
           return spawnOfModule(this.#shard, href, options, parent);
         }),
       restore: (actors) => {
@@ -145,7 +145,11 @@ class ShardThread implements ShardHost {
     requireSpawnable(module);
     const resolved = resolveSpawnOptions(options);
     if (!isHandlerClass(module)) {
-      const address: ParentAddress | null = parent && [parent.ref, parent.instance];
+      const address: ParentAddress | null = parent && [
+        parent.ref,
+        parent.instance,
+        this.#peers.from,
+      ];
       const { moved } = resolved;
       return this.#home.call('spawn', [module.href, resolved, address], { moved });
     }
