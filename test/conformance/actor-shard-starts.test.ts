@@ -20,7 +20,7 @@ const { EMFILE } = constants.errno;
 const ALWAYS = 1e9;
 
 /** A shard that cannot be started is tried ten times, with a back-off that doubles up to 2 s. */
-const GIVEN_UP_MS = 40_000;
+const GIVEN_UP_MS = 90_000;
 
 /** The same actor, when its shard is up again. */
 function again(actor: PlayerRef) {
@@ -28,7 +28,7 @@ function again(actor: PlayerRef) {
 }
 
 describe('shards that cannot start', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   const start = threadStagesAfterEach();
 
   // Faults are made by the core of Linux's backends.
