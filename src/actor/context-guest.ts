@@ -58,6 +58,10 @@ export class ContextGuest implements Guest, GuestHost {
     return this.#host.random();
   }
 
+  defer(expiring: Expiring): boolean {
+    return this.#host.defer(expiring);
+  }
+
   escaped(error: unknown): void {
     this.#context.guestFailed(error);
   }

@@ -341,8 +341,12 @@ export class EventLoop<M = unknown, T = unknown> {
   /** @internal Takes in a library that has sources and timeouts of its own here. */
   admit(guest: Guest): GuestHost {
     this.#requireOpen();
-    const loop = this as unknown as EventLoop;
-    this.#guests ??= new Guests(loop, this.#registry, this.#driver);
+    this.#guests ??= new Guests({
+      loop: this as unknown as EventLoop,
+      registry: this.#registry,
+      driver: this.#driver,
+      defer: (expiring) => this.#inTick && this.#ticker.defer(expiring),
+    });
     return this.#guests.admit(guest);
   }
 

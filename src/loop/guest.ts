@@ -56,6 +56,12 @@ export interface GuestHost {
   random(): number;
 
   /**
+   * Calls back once the phase of the tick is over that is under way: for what
+   * is better done once than after each of many callbacks. False outside of ticks.
+   */
+  defer(expiring: Expiring): boolean;
+
+  /**
    * Where what a callback threw goes if the guest does not handle it: it ends
    * the run, by being thrown on, or is the crash of the actor.
    */
@@ -74,25 +80,28 @@ export class GuestTimer {
   }
 }
 
+/** What of a loop its guests have to do with. */
+export interface GuestParts {
+  loop: EventLoop;
+  registry: Registry;
+  driver: Driver;
+  defer(expiring: Expiring): boolean;
+}
+
 /** The guests of a loop. */
 export class Guests {
-  readonly #loop: EventLoop;
-  readonly #registry: Registry;
-  readonly #driver: Driver;
+  readonly #parts: GuestParts;
   readonly #guests = new Set<Guest>();
 
-  constructor(loop: EventLoop, registry: Registry, driver: Driver) {
-    this.#loop = loop;
-    this.#registry = registry;
-    this.#driver = driver;
+  constructor(parts: GuestParts) {
+    this.#parts = parts;
   }
 
   admit(guest: Guest): GuestHost {
     this.#guests.add(guest);
-    const loop = this.#loop;
-    const registry = this.#registry;
+    const { loop, registry, driver, defer } = this.#parts;
     return {
-      driver: this.#driver,
+      driver,
       get isRunning() {
         return loop.isRunning;
       },
@@ -103,6 +112,7 @@ export class Guests {
       timeout: (expiring, delayMs) => loop.timeout(new GuestTimer(expiring), delayMs),
       clearTimeout: (timeout) => loop.clearTimeout(timeout),
       random: () => loop.random(),
+      defer,
       escaped: (error) => {
         throw error;
       },

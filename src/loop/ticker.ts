@@ -30,7 +30,7 @@ import { Budget } from './budget.js';
 import type { ResolvedConfig } from './config.js';
 import type { EventLoop } from './event-loop.js';
 import { FollowUp } from './follow-up.js';
-import { GuestTimer } from './guest.js';
+import { type Expiring, GuestTimer } from './guest.js';
 import type { Handler } from './handler.js';
 import type { Inbox } from './inbox.js';
 import { Lookout } from './lookout.js';
@@ -93,6 +93,9 @@ export class Ticker<M, T> {
   /** The deadline that the poller has. */
   #armedMs = Infinity;
 
+  /** What guests want to do when the phase is over. */
+  readonly #deferred: Expiring[] = [];
+
   readonly #lookout: Lookout;
   readonly #followUp = new FollowUp();
   #isFollowUp = false;
@@ -141,6 +144,7 @@ export class Ticker<M, T> {
     this.#budget.begin(this.#driver.now());
     if (this.#phase === Phase.IO) {
       this.#io(handler);
+      if (this.#deferred.length > 0) this.#callDeferred();
       this.#phase = Phase.MESSAGES;
     }
     if (this.#phase === Phase.MESSAGES) {
@@ -149,6 +153,7 @@ export class Ticker<M, T> {
     }
     if (this.#phase === Phase.TIMERS) {
       this.#timers(handler);
+      if (this.#deferred.length > 0) this.#callDeferred();
       // Before the handler's own turn, so that a throw there does not repeat it.
       this.#phase = Phase.BEGIN;
     }
@@ -197,8 +202,22 @@ export class Ticker<M, T> {
     if (this.#tryDeadline(this.#nextMs()) < 0) this.#poller.wake();
   }
 
+  /** See {@link GuestHost.defer}. */
+  defer(expiring: Expiring): true {
+    this.#deferred.push(expiring);
+    return true;
+  }
+
+  #callDeferred(): void {
+    // One at a time: what throws is not called again, and the rest is.
+    for (let next = this.#deferred.pop(); next !== undefined; next = this.#deferred.pop()) {
+      next.expire();
+    }
+  }
+
   /** Drops what this tick would still deliver: the loop is being closed. */
   abandon(): void {
+    this.#deferred.length = 0;
     this.#eventCount = 0;
     this.#eventIndex = 0;
     this.#claimedTail = 0;

@@ -40,6 +40,8 @@ export class Connection {
   #isOverfull = false;
   /** Whether `onDrained` is due when the queue falls below the low mark. */
   #isDraining = false;
+  /** Whether what is queued waits for the end of the phase, and not for the kernel. */
+  #isDeferred = false;
   /** Whether the peer has gone while nothing is read. */
   #isHungUp = false;
   #bytesRead = 0;
@@ -113,8 +115,14 @@ export class Connection {
     return true;
   }
 
-  /** @internal As {@link send}; what is to be queued is asked for, and shared with other queues. */
+  /**
+   * @internal As {@link send}, with others: what is to be queued is asked for,
+   * and shared with their queues; and in a callback it is queued in any case.
+   */
   sendShared(data: Uint8Array, shared: () => Uint8Array): boolean {
+    if (this.#state === State.OPEN && this.queuedBytes === 0 && data.length > 0) {
+      this.#isDeferred = this.#group.deferWrite(this);
+    }
     const written = this.#writeFirst(data);
     if (written < 0) return false;
     if (written < data.length) {
@@ -128,9 +136,12 @@ export class Connection {
   /** How much the kernel took at once; -1 when the data is not taken at all. */
   #writeFirst(data: Uint8Array): number {
     if (this.#state !== State.OPEN) return -1;
+    const { highWaterMarkBytes } = this.#group.settings;
+    // Before it is refused, the kernel is asked.
+    if (this.#isDeferred && this.queuedBytes > highWaterMarkBytes) this.writeDeferred();
     const { queuedBytes } = this;
-    if (queuedBytes > 0) return queuedBytes > this.#group.settings.highWaterMarkBytes ? -1 : 0;
-    if (data.length === 0) return 0;
+    if (queuedBytes > 0) return queuedBytes > highWaterMarkBytes ? -1 : 0;
+    if (this.#isDeferred || data.length === 0) return 0;
     try {
       const written = this.#stream.write(data) ?? 0;
       if (written > 0) this.#wrote(written);
@@ -146,7 +157,16 @@ export class Connection {
     this.#touch();
   }
 
+  /** @internal Offers the kernel what was kept for the end of the phase. */
+  writeDeferred(): void {
+    if (!this.#isDeferred) return;
+    this.#isDeferred = false;
+    if (this.#write(this.#queue!) && this.queuedBytes > 0) this.#queued();
+  }
+
+  /** Bytes wait for the kernel. */
   #queued(): void {
+    if (this.#isDeferred) return;
     const { highWaterMarkBytes, lowWaterMarkBytes, autoPause } = this.#group.settings;
     const { queuedBytes } = this;
     if (queuedBytes >= lowWaterMarkBytes) this.#isDraining = true;
@@ -154,14 +174,22 @@ export class Connection {
     this.#listen();
   }
 
-  #flush(queue: WriteQueue): void {
+  /** False when that has ended the connection. */
+  #write(queue: WriteQueue): boolean {
     try {
       const written = queue.flush(this.#stream);
       if (written > 0) this.#wrote(written);
+      return true;
     } catch (error) {
       this.end('error', error as Error);
-      return;
+      return false;
     }
+  }
+
+  /** The kernel has room again. */
+  #flush(queue: WriteQueue): void {
+    this.#isDeferred = false;
+    if (!this.#write(queue)) return;
     if (this.#state === State.CLOSING) {
       if (queue.sizeBytes === 0) this.end(this.reason);
       return;
@@ -273,6 +301,7 @@ export class Connection {
   /** @internal Sends what is queued, and ends. False if it is ending already. */
   close(reason: DisconnectReason): boolean {
     if (this.#state !== State.OPEN) return false;
+    this.writeDeferred();
     if (this.queuedBytes === 0) {
       this.end(reason);
       return true;
@@ -289,8 +318,10 @@ export class Connection {
 
   /** @internal Ends at once. */
   end(reason: DisconnectReason, error: Error | null = null): void {
+    if (error === null) this.writeDeferred();
     const state = this.#state;
     if (state === State.CLOSED) return;
+    this.#isDeferred = false;
     this.#state = State.CLOSED;
     this.reason = reason;
     this.error = error;
@@ -320,7 +351,8 @@ export class Connection {
   #listen(): void {
     if (this.#state === State.CLOSED) return;
     const reading = this.#isReading ? Interest.READABLE : Interest.NONE;
-    const writing = this.queuedBytes > 0 ? Interest.WRITABLE : Interest.NONE;
+    const isWaiting = this.queuedBytes > 0 && !this.#isDeferred;
+    const writing = isWaiting ? Interest.WRITABLE : Interest.NONE;
     const idle = this.#isHungUp ? Interest.NONE : Interest.ERROR;
     const wanted = reading | writing || idle;
     const current = this.#interest;

@@ -12,7 +12,7 @@
  * what is brought about at any other time is delivered in the next tick.
  */
 import type { EventLoop } from '../loop/event-loop.js';
-import type { Guest, GuestHost } from '../loop/guest.js';
+import type { Expiring, Guest, GuestHost } from '../loop/guest.js';
 import { CLOSE_TIMEOUT_MS } from '../limits.js';
 import { ActivityList } from './activity-list.js';
 import { Alarm } from './alarm.js';
@@ -54,6 +54,13 @@ export class Group implements Guest, Task {
   #notices: Task[] = [];
   #isDispatching = false;
   #isDismissed = false;
+  /** Connections with bytes that were not offered to the kernel yet. */
+  #unwritten: Connection[] = [];
+  #isWriting = false;
+  readonly #writer: Expiring & Task = {
+    expire: () => this.dispatch(this.#writer, 0),
+    perform: () => this.#writeAll(),
+  };
 
   constructor(loop: EventLoop, owner: Owner, settings: ConnectionSettings) {
     const { idleTimeoutMs } = settings;
@@ -92,6 +99,29 @@ export class Group implements Guest, Task {
     if (this.#isDismissed) return;
     this.#notices.push(notice);
     if (!this.#isDispatching) this.setAlarm(-Infinity);
+  }
+
+  /**
+   * Writes for this connection when all that is ready has been handled, so that
+   * what many callbacks send goes out in one system call. False where there is
+   * nothing to wait for: outside of callbacks, and while it is being written.
+   */
+  deferWrite(connection: Connection): boolean {
+    if (!this.#isDispatching || this.#isWriting) return false;
+    if (this.#unwritten.length === 0 && !this.host.defer(this.#writer)) return false;
+    this.#unwritten.push(connection);
+    return true;
+  }
+
+  #writeAll(): void {
+    const unwritten = this.#unwritten;
+    this.#unwritten = [];
+    this.#isWriting = true;
+    try {
+      for (const connection of unwritten) connection.writeDeferred();
+    } finally {
+      this.#isWriting = false;
+    }
   }
 
   /** Delivers at once what the next tick would; does nothing inside of a callback. */

@@ -50,7 +50,7 @@ describeNet('options', (stage) => {
   });
 
   it('N7: idleTimeoutMs ends what is quiet, not before and not much later', async () => {
-    const idleTimeoutMs = 120;
+    const idleTimeoutMs = 500;
     const endsMs: number[] = [];
     const recorder = new Recorder();
     const server = stage.serve(
@@ -72,8 +72,8 @@ describeNet('options', (stage) => {
       busy.socket.write('x');
     }, 10);
     await quiet.seesEnd();
-    expect(endsMs[1] - startMs).to.be.within(idleTimeoutMs, idleTimeoutMs + 1000);
-    await eventually(() => expect(performance.now() - startMs).to.be.above(3 * idleTimeoutMs));
+    expect(endsMs[1] - startMs).to.be.within(idleTimeoutMs, idleTimeoutMs + 2000);
+    await eventually(() => expect(performance.now() - startMs).to.be.above(2 * idleTimeoutMs));
     expect(server.connectionCount).to.equal(1);
     clearInterval(traffic);
     await busy.seesEnd();
