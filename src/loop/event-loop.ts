@@ -342,7 +342,7 @@ export class EventLoop<M = unknown, T = unknown> {
   admit(guest: Guest): GuestHost {
     this.#requireOpen();
     this.#guests ??= new Guests({
-      loop: this as unknown as EventLoop,
+      loop: this,
       registry: this.#registry,
       driver: this.#driver,
       defer: (expiring) => this.#inTick && this.#ticker.defer(expiring),

@@ -85,7 +85,7 @@ export interface GuestParts {
   loop: EventLoop;
   registry: Registry;
   driver: Driver;
-  defer(expiring: Expiring): boolean;
+  readonly defer: (expiring: Expiring) => boolean;
 }
 
 /** The guests of a loop. */

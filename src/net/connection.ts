@@ -8,6 +8,7 @@
  * CLOSING: nothing is read or taken to be sent any more; what is queued is
  * being written. CLOSED: the descriptor is gone, and `onDisconnect` due or done.
  */
+import { typeErrorWith } from '../errors.js';
 import { Interest } from '../poll/interest.js';
 import { READ_BUDGET_BYTES } from '../limits.js';
 import type { Member } from './activity-list.js';
@@ -18,6 +19,9 @@ import { WriteQueue } from './write-queue.js';
 
 const State = { OPEN: 0, CLOSING: 1, CLOSED: 2 } as const;
 type State = (typeof State)[keyof typeof State];
+
+/** Of messages that are larger, copying costs as much as the system call that it saves. */
+const GATHERED_BYTES_MAX = 2048;
 
 const TROUBLE = Interest.ERROR | Interest.HUP;
 const READ_BITS = Interest.READABLE | TROUBLE;
@@ -44,6 +48,12 @@ export class Connection {
   #isDeferred = false;
   /** Whether the peer has gone while nothing is read. */
   #isHungUp = false;
+  /** Whether `onData` is being called with one of several pieces, and not the last. */
+  #hasMore = false;
+  /** What was read, and not handed out because reading was paused. */
+  #unread: Uint8Array | null = null;
+  /** In which dispatch something was written last. */
+  #writtenIn = 0;
   #bytesRead = 0;
   #bytesWritten = 0;
   #localAddress: NetAddress | null = null;
@@ -137,11 +147,14 @@ export class Connection {
   #writeFirst(data: Uint8Array): number {
     if (this.#state !== State.OPEN) return -1;
     const { highWaterMarkBytes } = this.#group.settings;
-    // Before it is refused, the kernel is asked.
-    if (this.#isDeferred && this.queuedBytes > highWaterMarkBytes) this.writeDeferred();
     const { queuedBytes } = this;
     if (queuedBytes > 0) return queuedBytes > highWaterMarkBytes ? -1 : 0;
-    if (this.#isDeferred || data.length === 0) return 0;
+    if (data.length === 0) return 0;
+    if (!this.#isDeferred && this.#expectsMore(data)) {
+      this.#isDeferred = this.#group.deferWrite(this);
+    }
+    if (this.#isDeferred) return 0;
+    this.#writtenIn = this.#group.dispatchCount;
     try {
       const written = this.#stream.write(data) ?? 0;
       if (written > 0) this.#wrote(written);
@@ -150,6 +163,12 @@ export class Connection {
       this.end('error', error as Error);
       return -1;
     }
+  }
+
+  /** Whether more is likely to be sent than this, so that one system call may do for all. */
+  #expectsMore(data: Uint8Array): boolean {
+    if (this.#hasMore) return true;
+    return data.length <= GATHERED_BYTES_MAX && this.#writtenIn === this.#group.dispatchCount;
   }
 
   #wrote(sizeBytes: number): void {
@@ -166,9 +185,13 @@ export class Connection {
 
   /** Bytes wait for the kernel. */
   #queued(): void {
-    if (this.#isDeferred) return;
     const { highWaterMarkBytes, lowWaterMarkBytes, autoPause } = this.#group.settings;
     const { queuedBytes } = this;
+    if (this.#isDeferred) {
+      // At the mark nothing waits any longer: the kernel may well take it all.
+      if (queuedBytes > highWaterMarkBytes) this.writeDeferred();
+      return;
+    }
     if (queuedBytes >= lowWaterMarkBytes) this.#isDraining = true;
     if (autoPause && queuedBytes > highWaterMarkBytes) this.#isOverfull = true;
     this.#listen();
@@ -223,7 +246,8 @@ export class Connection {
     // Writing first: it makes room, and may let reading go on.
     if ((bits & WRITE_BITS) !== 0 && this.queuedBytes > 0) this.#flush(this.#queue!);
     if (this.#isReading) {
-      if ((bits & READ_BITS) !== 0) this.#read((bits & Interest.HUP) !== 0);
+      const isReady = (bits & READ_BITS) !== 0 || this.#unread !== null;
+      if (isReady) this.#read((bits & Interest.HUP) !== 0);
     } else if ((bits & TROUBLE) !== 0 && this.#state !== State.CLOSED) {
       this.#hungUp((bits & Interest.ERROR) !== 0);
     }
@@ -235,7 +259,10 @@ export class Connection {
 
   /** Reads until there is nothing left, or others are to have their turn: LEVEL tells again. */
   #read(isHungUp: boolean): void {
-    const { buffer, owner } = this.#group;
+    const { buffer } = this.#group;
+    const unread = this.#unread;
+    this.#unread = null;
+    if (unread !== null) this.#handOut(unread, unread.length);
     let leftBytes = READ_BUDGET_BYTES;
     while (leftBytes > 0 && this.#isReading) {
       const size = this.#receive(buffer.bytes);
@@ -245,12 +272,34 @@ export class Connection {
         return;
       }
       leftBytes -= size;
-      this.#bytesRead += size;
       this.#touch();
-      owner.received(this, buffer.view(size));
+      if (size > buffer.pieceBytes) this.#handOut(buffer.bytes, size);
+      else this.#received(buffer.view(size));
       // Less than there was room for was all there is, unless the end comes after it.
       if (size < buffer.sizeBytes && !isHungUp) return;
     }
+  }
+
+  #received(data: Uint8Array): void {
+    this.#bytesRead += data.length;
+    this.#group.owner.received(this, data);
+  }
+
+  /** In pieces; keeps the rest when one of the callbacks pauses reading. */
+  #handOut(bytes: Uint8Array, sizeBytes: number): void {
+    const { pieceBytes } = this.#group.buffer;
+    for (let start = 0; start < sizeBytes; start += pieceBytes) {
+      if (!this.#isReading) {
+        // A copy: the memory is for all, and the next is read into it.
+        if (this.isOpen) this.#unread = new Uint8Array(bytes.subarray(start, sizeBytes));
+        break;
+      }
+      const piece = bytes.subarray(start, Math.min(start + pieceBytes, sizeBytes));
+      this.#hasMore = start + pieceBytes < sizeBytes;
+      this.#received(piece);
+      if (this.#hasMore && bytes.length === 0) this.end('error', givenAway());
+    }
+    this.#hasMore = false;
   }
 
   /** As `read()`; -1 for nothing yet, and for what has ended the connection. */
@@ -274,6 +323,10 @@ export class Connection {
     this.#listen();
   }
 
+  #readOn(): void {
+    if (this.#unread !== null && this.#isReading) this.#read(false);
+  }
+
   /** @internal False if there is nothing to be read any more. */
   pause(): boolean {
     this.#isHeld = true;
@@ -285,6 +338,8 @@ export class Connection {
   resume(): boolean {
     this.#isHeld = false;
     this.#listen();
+    // Of what was read already the kernel does not tell again.
+    if (this.#unread !== null) this.#group.notify({ perform: () => this.#readOn() });
     return this.isOpen;
   }
 
@@ -326,6 +381,7 @@ export class Connection {
     this.reason = reason;
     this.error = error;
     this.#queue = null;
+    this.#unread = null;
     if (state === State.CLOSING) this.#group.closing.remove(this);
     else this.#group.idle?.remove(this);
     this.#stream.close();
@@ -366,6 +422,13 @@ export class Connection {
       this.end('error', error as Error);
     }
   }
+}
+
+function givenAway(): TypeError {
+  return typeErrorWith(
+    'ERR_INVALID_ARG_VALUE',
+    'onData has given the memory of data away, and what came after it is lost; send a copy',
+  );
 }
 
 function addressOf(ask: () => NetAddress): NetAddress | null {

@@ -51,6 +51,8 @@ export class Group implements Guest, Task {
   /** Connections that are being closed, with bytes that the peer has not taken. */
   readonly closing: ActivityList;
   readonly #alarm: Alarm;
+  /** Counts dispatches, so that one may be told from another. */
+  dispatchCount = 0;
   #notices: Task[] = [];
   #isDispatching = false;
   #isDismissed = false;
@@ -81,6 +83,7 @@ export class Group implements Guest, Task {
   /** Performs a task, with the notices that are due before it, and those that come of it. */
   dispatch(task: Task, bits: number): void {
     this.#isDispatching = true;
+    this.dispatchCount += 1;
     try {
       if (this.#notices.length > 0) this.#deliverNotices();
       task.perform(bits);

@@ -1,12 +1,21 @@
-/** The memory into which all connections of a server, or of a client, are read. */
+import { READ_BUDGET_BYTES } from '../limits.js';
+
+/**
+ * The memory into which all connections of a server, or of a client, are read.
+ * One system call fetches what there is, up to its size, and handlers get it in
+ * pieces of the size that they want.
+ */
 export class ReadBuffer {
   readonly sizeBytes: number;
+  readonly pieceBytes: number;
   #bytes: Uint8Array;
   #view: Uint8Array;
 
-  constructor(sizeBytes: number) {
-    this.sizeBytes = sizeBytes;
-    this.#bytes = new Uint8Array(sizeBytes);
+  constructor(pieceBytes: number) {
+    this.pieceBytes = pieceBytes;
+    // A whole number of pieces, so that only the last may be a short one.
+    this.sizeBytes = Math.max(1, Math.floor(READ_BUDGET_BYTES / pieceBytes)) * pieceBytes;
+    this.#bytes = new Uint8Array(this.sizeBytes);
     this.#view = this.#bytes;
   }
 

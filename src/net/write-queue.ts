@@ -14,6 +14,10 @@ import type { NetStream } from './endpoint.js';
 /** What small messages are gathered in; larger ones are chunks of their own. */
 const BLOCK_BYTES = 16 * 1024;
 
+/** Blocks that nobody uses, for the next queue: most are empty again after one system call. */
+const spareBlocks: Uint8Array[] = [];
+const SPARE_BLOCKS_MAX = 64;
+
 /** Chunks that one system call takes: enough for the kernel's buffer to be what limits it. */
 const CHUNKS_PER_WRITE = 64;
 
@@ -47,7 +51,7 @@ export class WriteQueue {
     if (first > 0) this.#fill(data, start, start + first);
     if (first === sizeBytes) return;
     this.#seal();
-    this.#block = Buffer.allocUnsafeSlow(BLOCK_BYTES);
+    this.#block = spareBlocks.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
     this.#blockStart = 0;
     this.#blockEnd = 0;
     this.#fill(data, start + first, data.length);
@@ -78,6 +82,9 @@ export class WriteQueue {
   clear(): void {
     this.#chunks = [];
     this.#head = 0;
+    if (this.#block !== null && spareBlocks.length < SPARE_BLOCKS_MAX) {
+      spareBlocks.push(this.#block);
+    }
     this.#block = null;
     this.#blockStart = 0;
     this.#blockEnd = 0;

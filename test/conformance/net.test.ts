@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { expect } from 'chai';
 import type { ServerContext } from '../../src/net/index.js';
 import { TcpServer } from '../../src/net/index.js';
+import { nativeDriver } from '../../src/poll/native-driver.js';
 import { eventually } from '../support/eventually.js';
 import { leavesNothingBehind } from '../support/leaks.js';
 import { describeNet, Recorder } from '../support/net.js';
@@ -260,6 +261,74 @@ describeNet('server', (stage) => {
       expect(queuedMax).to.be.at.most(highWaterMarkBytes + 4096);
     });
   }
+
+  it('N3: a plain echo loses nothing, however small marks and buffer are', async () => {
+    const config = { highWaterMarkBytes: 1000, lowWaterMarkBytes: 10, bufferSizeBytes: 100 };
+    let refused = 0;
+    const server = stage.serve(
+      {
+        onData: (context, id, data) => {
+          if (!context.sendTo(id, data)) refused += 1;
+        },
+      },
+      config,
+    );
+    const peer = await stage.peer(server);
+    const sent = randomBytes(8 * MIB);
+    peer.socket.pause();
+    peer.socket.end(sent);
+    await eventually(() => expect(server.connection(1)?.isPaused).to.equal(true));
+    peer.socket.resume();
+    expect((await peer.receives(sent.length)).equals(sent)).to.equal(true);
+    await peer.seesEnd();
+    expect(refused).to.equal(0);
+  });
+
+  it('N1, N3: pauseReads() holds between the pieces of what was read at once', async () => {
+    const pieces: string[] = [];
+    const server = stage.serve(
+      {
+        onData: (context, id, data) => {
+          pieces.push(Buffer.from(data).toString());
+          expect(data.constructor).to.equal(Uint8Array);
+          context.pauseReads(id);
+        },
+      },
+      { bufferSizeBytes: 2 },
+    );
+    const peer = await stage.peer(server);
+    peer.socket.end('aabbccd');
+    for (const [index, last] of ['aa', 'bb', 'cc', 'd'].entries()) {
+      await eventually(() => expect(pieces).to.have.length(index + 1));
+      await new Promise((resolve) => {
+        setImmediate(resolve);
+      });
+      expect(pieces).to.have.length(index + 1);
+      expect(pieces.at(-1)).to.equal(last);
+      expect(server.connectionCount).to.equal(1);
+      server.resumeReads(1);
+    }
+    await eventually(() => expect(server.connectionCount).to.equal(0));
+    expect(pieces).to.have.length(4);
+  });
+
+  it('N1: memory that is given away with pieces to come ends the connection', async () => {
+    const recorder = new Recorder();
+    recorder.onData = (_: unknown, id, data) => {
+      recorder.events.push(`data ${id} ${data.length}`);
+      structuredClone(data, { transfer: [data.buffer as ArrayBuffer] });
+    };
+    const server = stage.serve(recorder, { bufferSizeBytes: 2 });
+    const peer = await stage.peer(server);
+    peer.socket.write('aabb');
+    await peer.seesEnd();
+    await eventually(() => expect(recorder.of(1)).to.have.length(4));
+    expect(recorder.of(1).slice(1)).to.deep.equal([
+      'data 1 2',
+      'error 1 ERR_INVALID_ARG_VALUE',
+      'disconnect 1 error',
+    ]);
+  });
 
   it('N3: a connection that is paused is not read, and ends when it goes on', async () => {
     const recorder = new Recorder();
@@ -546,6 +615,61 @@ describeNet('server', (stage) => {
       expect((await peer.receives(bytes.length)).equals(bytes)).to.equal(true);
     }
     await eventually(() => expect(server.connectionCount).to.equal(2));
+  });
+
+  it('what a callback sends in many parts takes few system calls', async () => {
+    let calls = 0;
+    const counting = (name: 'write' | 'writev') => ({
+      value: (...args: [never, never]) => {
+        calls += 1;
+        return nativeDriver.io[name](...args);
+      },
+    });
+    const io = Object.create(nativeDriver.io, {
+      write: counting('write'),
+      writev: counting('writev'),
+    });
+    const server = stage.serve(
+      {
+        onData: (context, id, data) => {
+          for (let part = 0; part < 100; part++) {
+            if (data[0] === 'b'.charCodeAt(0)) context.broadcast(`${part} `);
+            else context.sendTo(id, `${part} `);
+          }
+        },
+      },
+      {},
+      stage.running({ driver: { ...nativeDriver, io } }),
+    );
+    const peers = await stage.peers(server, 2);
+    await eventually(() => expect(server.connectionCount).to.equal(2));
+    const text = Array.from({ length: 100 }, (_, part) => `${part} `).join('');
+    peers[0].socket.write('send');
+    expect((await peers[0].receives(text.length)).toString()).to.equal(text);
+    expect(calls).to.equal(2);
+    calls = 0;
+    peers[0].socket.write('broadcast');
+    expect((await peers[0].receives(2 * text.length)).toString()).to.equal(text + text);
+    expect((await peers[1].receives(text.length)).toString()).to.equal(text);
+    expect(calls).to.be.at.most(4);
+  });
+
+  it('what was sent before closeConnection(), or before a throw, is not lost', async () => {
+    const server = stage.serve({
+      onData: (context, id, data) => {
+        for (let part = 0; part < 10; part++) context.sendTo(id, 'part ');
+        context.broadcast('all');
+        if (data.length === 1) context.closeConnection(id);
+        else throw new Error('mine');
+      },
+      onError: () => undefined,
+    });
+    for (const request of ['x', 'xx']) {
+      const peer = await stage.peer(server);
+      peer.socket.write(request);
+      await peer.seesEnd();
+      expect(peer.text).to.equal(`${'part '.repeat(10)}all`);
+    }
   });
 
   it('ids are never used again, and connection() tells of each', async () => {
