@@ -15,13 +15,11 @@ import type { Member } from './activity-list.js';
 import type { NetStream } from './endpoint.js';
 import type { Group } from './group.js';
 import type { DisconnectReason, NetAddress } from './handlers.js';
-import { WriteQueue } from './write-queue.js';
+import { Outbox } from './outbox.js';
+import type { WriteQueue } from './write-queue.js';
 
 const State = { OPEN: 0, CLOSING: 1, CLOSED: 2 } as const;
 type State = (typeof State)[keyof typeof State];
-
-/** Of messages that are larger, copying costs as much as the system call that it saves. */
-const GATHERED_BYTES_MAX = 2048;
 
 const TROUBLE = Interest.ERROR | Interest.HUP;
 const READ_BITS = Interest.READABLE | TROUBLE;
@@ -36,26 +34,18 @@ export class Connection {
 
   readonly #group: Group;
   readonly #stream: NetStream;
+  readonly #outbox: Outbox;
   #state: State = State.OPEN;
-  #queue: WriteQueue | null;
   /** What the stream is registered for; NONE: it is not. */
   #interest: Interest = Interest.NONE;
   #isHeld = false;
-  #isOverfull = false;
-  /** Whether `onDrained` is due when the queue falls below the low mark. */
-  #isDraining = false;
-  /** Whether what is queued waits for the end of the phase, and not for the kernel. */
-  #isDeferred = false;
   /** Whether the peer has gone while nothing is read. */
   #isHungUp = false;
   /** Whether `onData` is being called with one of several pieces, and not the last. */
   #hasMore = false;
   /** What was read, and not handed out because reading was paused. */
   #unread: Uint8Array | null = null;
-  /** In which dispatch something was written last. */
-  #writtenIn = 0;
   #bytesRead = 0;
-  #bytesWritten = 0;
   #localAddress: NetAddress | null = null;
   #remoteAddress: NetAddress | null = null;
 
@@ -70,7 +60,7 @@ export class Connection {
     this.#group = group;
     this.#stream = stream;
     this.id = id;
-    this.#queue = queue;
+    this.#outbox = new Outbox(this, { group, stream, queue });
   }
 
   // --- What users see ----------------------------------------------------
@@ -98,136 +88,37 @@ export class Connection {
 
   /** Taken by the kernel. */
   get bytesWritten(): number {
-    return this.#bytesWritten;
+    return this.#outbox.bytesWritten;
   }
 
   /** Taken to be sent, and not yet by the kernel. */
   get queuedBytes(): number {
-    return this.#queue === null ? 0 : this.#queue.sizeBytes;
+    return this.#outbox.queuedBytes;
   }
 
   /** Whether it is not read, be it for `pauseReads()` or for `autoPause`. */
   get isPaused(): boolean {
-    return this.#isHeld || this.#isOverfull;
+    return this.#isHeld || this.#outbox.isOverfull;
   }
 
   // --- Sending -----------------------------------------------------------
 
   /** @internal */
   send(data: Uint8Array): boolean {
-    const written = this.#writeFirst(data);
-    if (written < 0) return false;
-    if (written < data.length) {
-      this.#queue ??= new WriteQueue();
-      this.#queue.push(data, written);
-      this.#queued();
-    }
-    return true;
+    return this.isOpen && this.#outbox.send(data, this.#hasMore);
   }
 
-  /**
-   * @internal As {@link send}, with others: what is to be queued is asked for,
-   * and shared with their queues; and in a callback it is queued in any case.
-   */
+  /** @internal As {@link send}, one of many; see {@link Outbox.sendShared}. */
   sendShared(data: Uint8Array, shared: () => Uint8Array): boolean {
-    if (this.#state === State.OPEN && this.queuedBytes === 0 && data.length > 0) {
-      this.#isDeferred = this.#group.deferWrite(this);
-    }
-    const written = this.#writeFirst(data);
-    if (written < 0) return false;
-    if (written < data.length) {
-      this.#queue ??= new WriteQueue();
-      this.#queue.share(shared(), written);
-      this.#queued();
-    }
-    return true;
-  }
-
-  /** How much the kernel took at once; -1 when the data is not taken at all. */
-  #writeFirst(data: Uint8Array): number {
-    if (this.#state !== State.OPEN) return -1;
-    const { highWaterMarkBytes } = this.#group.settings;
-    const { queuedBytes } = this;
-    if (queuedBytes > 0) return queuedBytes > highWaterMarkBytes ? -1 : 0;
-    if (data.length === 0) return 0;
-    if (!this.#isDeferred && this.#expectsMore(data)) {
-      this.#isDeferred = this.#group.deferWrite(this);
-    }
-    if (this.#isDeferred) return 0;
-    this.#writtenIn = this.#group.dispatchCount;
-    try {
-      const written = this.#stream.write(data) ?? 0;
-      if (written > 0) this.#wrote(written);
-      return written;
-    } catch (error) {
-      this.end('error', error as Error);
-      return -1;
-    }
-  }
-
-  /** Whether more is likely to be sent than this, so that one system call may do for all. */
-  #expectsMore(data: Uint8Array): boolean {
-    if (this.#hasMore) return true;
-    return data.length <= GATHERED_BYTES_MAX && this.#writtenIn === this.#group.dispatchCount;
-  }
-
-  #wrote(sizeBytes: number): void {
-    this.#bytesWritten += sizeBytes;
-    this.#touch();
-  }
-
-  /** @internal Offers the kernel what was kept for the end of the phase. */
-  writeDeferred(): void {
-    if (!this.#isDeferred) return;
-    this.#isDeferred = false;
-    if (this.#write(this.#queue!) && this.queuedBytes > 0) this.#queued();
-  }
-
-  /** Bytes wait for the kernel. */
-  #queued(): void {
-    const { highWaterMarkBytes, lowWaterMarkBytes, autoPause } = this.#group.settings;
-    const { queuedBytes } = this;
-    if (this.#isDeferred) {
-      // At the mark nothing waits any longer: the kernel may well take it all.
-      if (queuedBytes > highWaterMarkBytes) this.writeDeferred();
-      return;
-    }
-    if (queuedBytes >= lowWaterMarkBytes) this.#isDraining = true;
-    if (autoPause && queuedBytes > highWaterMarkBytes) this.#isOverfull = true;
-    this.#listen();
-  }
-
-  /** False when that has ended the connection. */
-  #write(queue: WriteQueue): boolean {
-    try {
-      const written = queue.flush(this.#stream);
-      if (written > 0) this.#wrote(written);
-      return true;
-    } catch (error) {
-      this.end('error', error as Error);
-      return false;
-    }
+    return this.isOpen && this.#outbox.sendShared(data, shared);
   }
 
   /** The kernel has room again. */
-  #flush(queue: WriteQueue): void {
-    this.#isDeferred = false;
-    if (!this.#write(queue)) return;
-    if (this.#state === State.CLOSING) {
-      if (queue.sizeBytes === 0) this.end(this.reason);
-      return;
-    }
-    const isDrained = this.#isDraining && this.#isBelowLowMark(queue);
-    if (isDrained) {
-      this.#isDraining = false;
-      this.#isOverfull = false;
-    }
-    this.#listen();
-    if (isDrained) this.#group.owner.drained(this);
-  }
-
-  #isBelowLowMark({ sizeBytes }: WriteQueue): boolean {
-    return sizeBytes === 0 || sizeBytes < this.#group.settings.lowWaterMarkBytes;
+  #flush(): void {
+    const isDrained = this.#outbox.flush();
+    if (this.#state === State.CLOSING && this.queuedBytes === 0) this.end(this.reason);
+    this.listen();
+    if (isDrained && this.isOpen) this.#group.owner.drained(this);
   }
 
   // --- Receiving ---------------------------------------------------------
@@ -244,7 +135,7 @@ export class Connection {
       return;
     }
     // Writing first: it makes room, and may let reading go on.
-    if ((bits & WRITE_BITS) !== 0 && this.queuedBytes > 0) this.#flush(this.#queue!);
+    if ((bits & WRITE_BITS) !== 0 && this.queuedBytes > 0) this.#flush();
     if (this.#isReading) {
       const isReady = (bits & READ_BITS) !== 0 || this.#unread !== null;
       if (isReady) this.#read((bits & Interest.HUP) !== 0);
@@ -254,7 +145,7 @@ export class Connection {
   }
 
   get #isReading(): boolean {
-    return this.#state === State.OPEN && !this.#isHeld && !this.#isOverfull;
+    return this.#state === State.OPEN && !this.#isHeld && !this.#outbox.isOverfull;
   }
 
   /** Reads until there is nothing left, or others are to have their turn: LEVEL tells again. */
@@ -272,7 +163,7 @@ export class Connection {
         return;
       }
       leftBytes -= size;
-      this.#touch();
+      this.touch();
       if (size > buffer.pieceBytes) this.#handOut(buffer.bytes, size);
       else this.#received(buffer.view(size));
       // Less than there was room for was all there is, unless the end comes after it.
@@ -320,7 +211,7 @@ export class Connection {
       return;
     }
     this.#isHungUp = true;
-    this.#listen();
+    this.listen();
   }
 
   #readOn(): void {
@@ -330,14 +221,14 @@ export class Connection {
   /** @internal False if there is nothing to be read any more. */
   pause(): boolean {
     this.#isHeld = true;
-    this.#listen();
+    this.listen();
     return this.isOpen;
   }
 
   /** @internal */
   resume(): boolean {
     this.#isHeld = false;
-    this.#listen();
+    this.listen();
     // Of what was read already the kernel does not tell again.
     if (this.#unread !== null) this.#group.notify({ perform: () => this.#readOn() });
     return this.isOpen;
@@ -349,14 +240,14 @@ export class Connection {
   open(): void {
     this.#group.idle?.add(this, this.#group.now());
     if (this.#group.idle !== null) this.#group.setAlarm(this.#group.idle.dueMs);
-    if (this.queuedBytes > 0) this.#queued();
-    else this.#listen();
+    this.listen();
+    this.#outbox.open();
   }
 
   /** @internal Sends what is queued, and ends. False if it is ending already. */
   close(reason: DisconnectReason): boolean {
     if (this.#state !== State.OPEN) return false;
-    this.writeDeferred();
+    this.#outbox.writeDeferred();
     if (this.queuedBytes === 0) {
       this.end(reason);
       return true;
@@ -367,20 +258,19 @@ export class Connection {
     idle?.remove(this);
     closing.add(this, this.#group.now());
     this.#group.setAlarm(closing.dueMs);
-    this.#listen();
+    this.listen();
     return true;
   }
 
   /** @internal Ends at once. */
   end(reason: DisconnectReason, error: Error | null = null): void {
-    if (error === null) this.writeDeferred();
+    if (error === null) this.#outbox.writeDeferred();
     const state = this.#state;
     if (state === State.CLOSED) return;
-    this.#isDeferred = false;
     this.#state = State.CLOSED;
     this.reason = reason;
     this.error = error;
-    this.#queue = null;
+    this.#outbox.close();
     this.#unread = null;
     if (state === State.CLOSING) this.#group.closing.remove(this);
     else this.#group.idle?.remove(this);
@@ -397,18 +287,18 @@ export class Connection {
     this.end(this.#state === State.CLOSING ? this.reason : 'idle');
   }
 
-  #touch(): void {
+  /** @internal Something has happened. */
+  touch(): void {
     const { idle, closing } = this.#group;
     if (this.#state === State.CLOSING) closing.touch(this, this.#group.now());
     else if (idle !== null) idle.touch(this, this.#group.now());
   }
 
-  /** Registers for what is of interest now; costs nothing when that has not changed. */
-  #listen(): void {
+  /** @internal Registers for what is of interest now; costs nothing when that has not changed. */
+  listen(): void {
     if (this.#state === State.CLOSED) return;
     const reading = this.#isReading ? Interest.READABLE : Interest.NONE;
-    const isWaiting = this.queuedBytes > 0 && !this.#isDeferred;
-    const writing = isWaiting ? Interest.WRITABLE : Interest.NONE;
+    const writing = this.#outbox.isWaiting ? Interest.WRITABLE : Interest.NONE;
     const idle = this.#isHungUp ? Interest.NONE : Interest.ERROR;
     const wanted = reading | writing || idle;
     const current = this.#interest;

@@ -18,6 +18,7 @@ import { ActivityList } from './activity-list.js';
 import { Alarm } from './alarm.js';
 import type { ConnectionSettings } from './config.js';
 import type { Connection } from './connection.js';
+import type { Outbox } from './outbox.js';
 import { ReadBuffer } from './read-buffer.js';
 
 /** The server or client that the connections belong to. */
@@ -56,8 +57,8 @@ export class Group implements Guest, Task {
   #notices: Task[] = [];
   #isDispatching = false;
   #isDismissed = false;
-  /** Connections with bytes that were not offered to the kernel yet. */
-  #unwritten: Connection[] = [];
+  /** With bytes that were not offered to the kernel yet. */
+  #unwritten: Outbox[] = [];
   #isWriting = false;
   readonly #writer: Expiring & Task = {
     expire: () => this.dispatch(this.#writer, 0),
@@ -105,14 +106,14 @@ export class Group implements Guest, Task {
   }
 
   /**
-   * Writes for this connection when all that is ready has been handled, so that
+   * Has this one write when all that is ready has been handled, so that
    * what many callbacks send goes out in one system call. False where there is
    * nothing to wait for: outside of callbacks, and while it is being written.
    */
-  deferWrite(connection: Connection): boolean {
+  deferWrite(outbox: Outbox): boolean {
     if (!this.#isDispatching || this.#isWriting) return false;
     if (this.#unwritten.length === 0 && !this.host.defer(this.#writer)) return false;
-    this.#unwritten.push(connection);
+    this.#unwritten.push(outbox);
     return true;
   }
 
@@ -121,7 +122,7 @@ export class Group implements Guest, Task {
     this.#unwritten = [];
     this.#isWriting = true;
     try {
-      for (const connection of unwritten) connection.writeDeferred();
+      for (const outbox of unwritten) outbox.writeDeferred();
     } finally {
       this.#isWriting = false;
     }
