@@ -1,0 +1,98 @@
+import { expect } from 'chai';
+import type { NetStream } from '../../../src/net/endpoint.js';
+import { WriteQueue } from '../../../src/net/write-queue.js';
+import { random } from '../../support/random.js';
+
+/** Takes as many bytes at a time as it is told. */
+class FakeStream {
+  readonly taken: number[] = [];
+  readonly #limits: (number | null)[];
+  calls = 0;
+  buffersMax = 0;
+
+  constructor(limits: (number | null)[]) {
+    this.#limits = limits;
+  }
+
+  write(data: Uint8Array): number | null {
+    return this.writev([data]);
+  }
+
+  writev(buffers: Uint8Array[]): number | null {
+    this.calls += 1;
+    this.buffersMax = Math.max(this.buffersMax, buffers.length);
+    const limit = this.#limits.length > 0 ? this.#limits.shift()! : null;
+    if (limit === null) return null;
+    const bytes = Buffer.concat(buffers).subarray(0, limit);
+    this.taken.push(...bytes);
+    return bytes.length;
+  }
+}
+
+const flush = (queue: WriteQueue, limits: (number | null)[]) => {
+  const stream = new FakeStream(limits);
+  const written = queue.flush(stream as unknown as NetStream);
+  return { ...stream, taken: stream.taken, written };
+};
+
+const bytes = (length: number, from = 0) =>
+  Uint8Array.from({ length }, (_, index) => (from + index) % 251);
+
+describe('WriteQueue', () => {
+  it('gives all back in order, however little the kernel takes at a time', () => {
+    const { seed, next } = random();
+    const integer = (min: number, max: number) => min + Math.floor(next() * (max - min + 1));
+    for (let round = 0; round < 10; round++) {
+      const queue = new WriteQueue();
+      const expected: number[] = [];
+      const taken: number[] = [];
+      for (let step = 0; step < 40; step++) {
+        const size = integer(1, integer(0, 9) === 0 ? 40_000 : 300);
+        const data = bytes(size, expected.length);
+        const start = integer(0, size - 1);
+        expected.push(...data.subarray(start));
+        if (integer(0, 1) === 0) queue.push(data, start);
+        else queue.share(data, start);
+        if (integer(0, 2) > 0) continue;
+        taken.push(...flush(queue, [integer(0, 20_000), null]).taken);
+        expect(queue.sizeBytes, `seed ${seed}`).to.equal(expected.length - taken.length);
+      }
+      while (queue.sizeBytes > 0) taken.push(...flush(queue, [integer(1, 30_000)]).taken);
+      expect(Buffer.from(taken).equals(Buffer.from(expected)), `seed ${seed}`).to.equal(true);
+    }
+  });
+
+  it('copies what is pushed, and takes no more of it than from the start', () => {
+    const queue = new WriteQueue();
+    const data = Buffer.from('abcdef');
+    queue.push(data, 2);
+    data.fill(0);
+    expect(queue.sizeBytes).to.equal(4);
+    expect(Buffer.from(flush(queue, [100]).taken).toString()).to.equal('cdef');
+  });
+
+  it('gathers small messages, so that one call with one buffer takes them all', () => {
+    const queue = new WriteQueue();
+    for (let count = 0; count < 1000; count++) queue.push(bytes(10), 0);
+    expect(flush(queue, [20_000])).to.include({ written: 10_000, calls: 1, buffersMax: 1 });
+  });
+
+  it('stops where the kernel takes less than it was offered', () => {
+    const queue = new WriteQueue();
+    queue.push(bytes(100), 0);
+    expect(flush(queue, [60, 40])).to.include({ written: 60, calls: 1 });
+    expect(flush(queue, [null])).to.include({ written: 0, calls: 1 });
+    expect(queue.sizeBytes).to.equal(40);
+    expect(flush(queue, [40]).taken).to.deep.equal([...bytes(40, 60)]);
+  });
+
+  it('blocks of several queues that take turns are not mixed', () => {
+    const queues = [new WriteQueue(), new WriteQueue()];
+    for (let round = 0; round < 10; round++) {
+      for (const [index, queue] of queues.entries()) queue.push(bytes(50, index * 100), 0);
+      for (const [index, queue] of queues.entries()) {
+        expect(flush(queue, [100]).taken).to.deep.equal([...bytes(50, index * 100)]);
+      }
+    }
+  });
+});
