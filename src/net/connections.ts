@@ -8,6 +8,7 @@
  * its id until `onDisconnect` has returned.
  */
 import { MillraceError, type SystemError } from '../errors.js';
+import { READ_BUDGET_BYTES } from '../limits.js';
 import type { EventLoop } from '../loop/event-loop.js';
 import type { Reception } from './acceptor.js';
 import type { ServerSettings } from './config.js';
@@ -39,7 +40,7 @@ export class Connections implements Owner, Reception {
     this.#keeper = keeper;
     this.#settings = settings;
     this.#handler = handler;
-    this.group = new Group(loop, this, settings);
+    this.group = new Group(loop, this, settings, READ_BUDGET_BYTES);
   }
 
   get openCount(): number {

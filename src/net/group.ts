@@ -65,12 +65,18 @@ export class Group implements Guest, Task {
     perform: () => this.#writeAll(),
   };
 
-  constructor(loop: EventLoop, owner: Owner, settings: ConnectionSettings) {
+  /** `roomBytes` is what one read fetches: much for many connections, a piece for one. */
+  constructor(
+    loop: EventLoop,
+    owner: Owner,
+    settings: ConnectionSettings,
+    roomBytes: number = settings.bufferSizeBytes,
+  ) {
     const { idleTimeoutMs } = settings;
     this.owner = owner;
     this.settings = settings;
     this.host = loop.admit(this);
-    this.buffer = new ReadBuffer(settings.bufferSizeBytes);
+    this.buffer = new ReadBuffer(settings.bufferSizeBytes, roomBytes);
     this.idle = idleTimeoutMs > 0 ? new ActivityList(idleTimeoutMs) : null;
     this.closing = new ActivityList(Math.min(idleTimeoutMs || Infinity, CLOSE_TIMEOUT_MS));
     try {

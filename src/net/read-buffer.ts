@@ -1,5 +1,3 @@
-import { READ_BUDGET_BYTES } from '../limits.js';
-
 /**
  * The memory into which all connections of a server, or of a client, are read.
  * One system call fetches what there is, up to its size, and handlers get it in
@@ -11,10 +9,11 @@ export class ReadBuffer {
   #bytes: Uint8Array;
   #view: Uint8Array;
 
-  constructor(pieceBytes: number) {
+  /** `roomBytes`: what one read may fetch, a little less or one piece at least. */
+  constructor(pieceBytes: number, roomBytes: number) {
     this.pieceBytes = pieceBytes;
     // A whole number of pieces, so that only the last may be a short one.
-    this.sizeBytes = Math.max(1, Math.floor(READ_BUDGET_BYTES / pieceBytes)) * pieceBytes;
+    this.sizeBytes = Math.max(1, Math.floor(roomBytes / pieceBytes)) * pieceBytes;
     this.#bytes = new Uint8Array(this.sizeBytes);
     this.#view = this.#bytes;
   }

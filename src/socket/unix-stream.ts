@@ -35,8 +35,6 @@ const handles = new Int32Array(2);
 
 /** A connection over a Unix socket. Descriptors can travel with its bytes. */
 export class UnixStream extends Stream {
-  /** @internal Connections come from {@link connect}, {@link pair} and `UnixListener.accept()`. */
-
   /**
    * Connects to a path. Unix sockets connect at once or not at all, so what is
    * wrong is thrown; the first `writable` follows as for any connection.
