@@ -58,11 +58,16 @@ export class Claims {
 
   // --- The pool ----------------------------------------------------------
 
-  /** Whether the claim of this position is free. */
-  hasRoom(position: number): boolean {
-    if (((position - this.#handled) | 0) < CLAIMS) return true;
+  /**
+   * Whether the claim of this position is free, and that of so many after it:
+   * what is recalled behind a busy thread must not use up what is there for a
+   * free one.
+   */
+  hasRoom(position: number, others: number): boolean {
+    const used = position + others;
+    if (((used - this.#handled) | 0) < CLAIMS) return true;
     this.#handled = Atomics.load(this.#words, HANDLED);
-    return ((position - this.#handled) | 0) < CLAIMS;
+    return ((used - this.#handled) | 0) < CLAIMS;
   }
 
   /** Before the task is sent, whose arrival makes it visible. */

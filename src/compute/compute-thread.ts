@@ -6,9 +6,11 @@
  *   tasks       .    run  .    sent sent       first: 6; of 5 the result has come,
  *                                              7 was recalled
  */
+import { closeControl } from '../channel/control.js';
 import { forgetMoved, transfer } from '../channel/transfer.js';
 import { AHEAD_MAX, AHEAD_MS, AHEAD_ONE_MS } from '../limits.js';
-import type { Sender } from '../loop/sender.js';
+import type { SenderHandle } from '../loop/crossing.js';
+import { Sender } from '../loop/sender.js';
 import type { WorkerThread } from '../thread/worker-thread.js';
 import { Claim, CLAIMS, Claims } from './claims.js';
 import type { Call, ComputeThreadApi, Definition } from './messages.js';
@@ -18,6 +20,7 @@ export class ComputeThread {
   readonly number: number;
   readonly claims = new Claims();
   #worker: WorkerThread<ComputeThreadApi> | null = null;
+  #address: SenderHandle | null = null;
   /** Null until it is up, and from the moment at which it is given up. */
   #sender: Sender<Call | Definition> | null = null;
   /** The functions that it knows, by number. */
@@ -42,9 +45,16 @@ export class ComputeThread {
     this.number = number;
   }
 
-  open(worker: WorkerThread<ComputeThreadApi>, sender: Sender<Call | Definition>): void {
+  /** It is up, and tasks are sent to this address. */
+  open(worker: WorkerThread<ComputeThreadApi>, address: SenderHandle): void {
     this.#worker = worker;
-    this.#sender = sender;
+    this.#address = address;
+    this.#sender = Sender.from(address);
+  }
+
+  /** It has ended, and may not have had the time to close its loop. */
+  ended(): void {
+    if (this.#address !== null) closeControl(new Int32Array(this.#address.control));
   }
 
   get worker(): WorkerThread<ComputeThreadApi> | null {
@@ -70,9 +80,10 @@ export class ComputeThread {
    * fetched back.
    */
   accepts(task: Task): boolean {
-    if (this.#sender === null || !this.claims.hasRoom(this.#sent)) return false;
-    if (this.#count === 0) return true;
+    if (this.#sender === null || this.#sent - this.#first >= CLAIMS) return false;
+    if (this.#count === 0) return this.claims.hasRoom(this.#sent, 0);
     if (this.isStuck || task.isMoving || this.#count >= AHEAD_MAX) return false;
+    if (!this.claims.hasRoom(this.#sent, CLAIMS / 2)) return false;
     const loadMs = this.#loadMs + task.target.expectedMs;
     return loadMs <= AHEAD_MS || (this.#count === 1 && loadMs <= AHEAD_ONE_MS);
   }
@@ -102,7 +113,8 @@ export class ComputeThread {
 
   /** The task at this position, unless it was settled or recalled. */
   at(position: number): Task | null {
-    return this.#tasks[Claims.indexOf(position)] ?? null;
+    const task = this.#tasks[Claims.indexOf(position)];
+    return task !== null && task.position === position ? task : null;
   }
 
   /** An answer has come for it, or nobody waits for one any more. */

@@ -13,7 +13,6 @@ import {
   RECYCLE_STOP_MS,
 } from '../limits.js';
 import type { SenderHandle } from '../loop/crossing.js';
-import { Sender } from '../loop/sender.js';
 import { type ThreadExit, WorkerThread } from '../thread/worker-thread.js';
 import { ComputeThread } from './compute-thread.js';
 import type { ComputeThreadApi, ComputeThreadData } from './messages.js';
@@ -101,7 +100,8 @@ export class Crew {
       return;
     }
     this.#threads.add(thread);
-    this.#host.up(thread);
+    if (this.#stopping.signal.aborted) this.#retire(thread, RECYCLE_STOP_MS);
+    else this.#host.up(thread);
     const exit = await thread.worker!.exited;
     if (!thread.isRetired) {
       thread.retire();
@@ -110,6 +110,7 @@ export class Crew {
       if (thread.answers === 0 && thread.count === 0) this.#failures += 1;
       this.grow();
     }
+    thread.ended();
     this.#host.exited(thread, exit);
   }
 
@@ -136,7 +137,7 @@ export class Crew {
     // The tasks keep the process alive, not the threads.
     worker.unref();
     try {
-      thread.open(worker, Sender.from(await worker.remote.address()));
+      thread.open(worker, await worker.remote.address());
       signal.throwIfAborted();
     } catch (error) {
       await worker.stop({ timeoutMs: RECYCLE_STOP_MS });

@@ -19,6 +19,7 @@ import { EventLoop } from '../loop/event-loop.js';
 import { Handler } from '../loop/handler.js';
 import { nativeDriver } from '../poll/native-driver.js';
 import type { ThreadExit } from '../thread/worker-thread.js';
+import { AbortSignals } from './abort-signals.js';
 import { Claim } from './claims.js';
 import {
   poolClosed,
@@ -33,7 +34,7 @@ import { publishFailure } from './failures.js';
 import { type Answer, Outcome } from './messages.js';
 import { type ComputeMetrics, Counters } from './metrics.js';
 import type { ResolvedPoolOptions } from './options.js';
-import { Ending, type Order, Task, type TaskOwner } from './task.js';
+import { Ending, type Order, Task } from './task.js';
 import { TaskPriority } from './task-priority.js';
 import { TaskQueue } from './task-queue.js';
 import { type Target, Targets } from './targets.js';
@@ -50,11 +51,12 @@ const WATCH = Symbol('watch');
 
 type PoolLoop = EventLoop<Answer | ExitNote, Task | typeof WATCH>;
 
-export class Dispatcher implements TaskOwner, CrewHost {
+export class Dispatcher implements CrewHost {
   readonly #options: ResolvedPoolOptions;
   readonly #queue: TaskQueue<Task>;
   readonly #targets = new Targets();
   readonly #counters = new Counters();
+  readonly #signals = new AbortSignals((task) => this.#abort(task));
   readonly #crew: Crew;
   /** Of the threads to which an answer may belong, by number. */
   readonly #threads = new Map<number, ComputeThread>();
@@ -91,8 +93,8 @@ export class Dispatcher implements TaskOwner, CrewHost {
     if (!this.#hasRoom()) throw queueFull(this.#options.queueCapacity);
     const loop = (this.#loop ??= this.#open());
     const place = { sequence: this.#sequence++, nowMs: nativeDriver.nowOrLater() };
-    const task = new Task(this, order, place);
-    task.listen();
+    const task = new Task(order, place);
+    if (request.signal !== undefined) this.#signals.add(request.signal, task);
     if (request.timeoutMs !== undefined) task.timeout = loop.timeout(task, request.timeoutMs);
     this.#counters.submitted += 1;
     if (this.#pending === 0) loop.ref();
@@ -139,9 +141,19 @@ export class Dispatcher implements TaskOwner, CrewHost {
       if (task === null) break;
       const thread = this.#threadFor(task);
       if (thread === null || thread.count > 0) this.#crew.grow();
-      if (thread === null) break;
+      if (thread === null) {
+        this.#lookAgain();
+        break;
+      }
       this.#queue.take(task);
       this.#send(thread, task);
+    }
+  }
+
+  /** A free thread that takes nothing is still skipping what was recalled; no answer will tell. */
+  #lookAgain(): void {
+    for (const thread of this.#crew.threads) {
+      if (thread.isUp && thread.count === 0) this.#watch();
     }
   }
 
@@ -167,7 +179,7 @@ export class Dispatcher implements TaskOwner, CrewHost {
       return;
     }
     this.#sent[task.priority] += 1;
-    if (thread.count > 1 && !this.#isWatching) this.#watch();
+    if (thread.count > 1) this.#watch();
   }
 
   /**
@@ -195,6 +207,7 @@ export class Dispatcher implements TaskOwner, CrewHost {
   }
 
   #watch(): void {
+    if (this.#isWatching) return;
     this.#isWatching = true;
     this.#loop?.timeout(WATCH, STUCK_MS);
   }
@@ -213,7 +226,7 @@ export class Dispatcher implements TaskOwner, CrewHost {
       isAhead ||= thread.count > 1;
     }
     this.#feed();
-    if (isAhead && !this.#isWatching) this.#watch();
+    if (isAhead) this.#watch();
   }
 
   // --- Answers -----------------------------------------------------------
@@ -246,8 +259,7 @@ export class Dispatcher implements TaskOwner, CrewHost {
 
   // --- Ends --------------------------------------------------------------
 
-  /** Called by the signal of the task. */
-  aborted(task: Task): void {
+  #abort(task: Task): void {
     this.#drop(task, Ending.CANCELLED, task.request?.signal?.reason);
   }
 
@@ -282,6 +294,8 @@ export class Dispatcher implements TaskOwner, CrewHost {
       this.#noteGone(task);
     }
     if (!task.isCounted) this.#counters.ended(ending);
+    const signal = task.request?.signal;
+    if (signal !== undefined) this.#signals.remove(signal, task);
     if (task.timeout !== null) this.#loop?.clearTimeout(task.timeout);
     task.release();
     this.#pending -= 1;
@@ -373,8 +387,11 @@ export class Dispatcher implements TaskOwner, CrewHost {
       } catch (error) {
         // A thread died in the middle of an answer. Its exit settles what it had.
         if (error instanceof MillraceError && error.code === 'ERR_CHANNEL_BROKEN') continue;
+        // The system refuses what a loop stands on: nothing can be received any more.
         this.#isClosing = true;
+        this.#crew.close();
         this.#giveUpAll((task) => this.#fail(task, error));
+        void this.#crew.stop();
         return;
       }
     }

@@ -46,9 +46,10 @@ export function leaveTask(): void {
  * by something that a task left behind; DataCloneError
  */
 export function reportProgress(value: unknown): void {
-  const reporter = followed.getStore() ?? current;
-  if (reporter === null || reporter !== current) throw notInTask();
-  reporter.report(value);
+  if (current === null) throw notInTask();
+  // A task that nobody follows has no store; but neither has what it left behind.
+  if ((followed.getStore() ?? SILENT) !== current) throw notInTask();
+  current.report(value);
 }
 
 function notInTask(): MillraceError {

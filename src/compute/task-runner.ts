@@ -7,7 +7,7 @@
  *
  * Nothing of a task may throw in here: the loop would end.
  */
-import { transfer, movedWith } from '../channel/transfer.js';
+import { forgetMoved, movedWith, transfer } from '../channel/transfer.js';
 import { shown } from '../errors.js';
 import { Handler } from '../loop/handler.js';
 import type { Sender } from '../loop/sender.js';
@@ -142,7 +142,12 @@ export class TaskRunner extends Handler<Call | Definition> {
     const tookMs = nativeDriver.now() - beganMs;
     const answer: Answer = { thread: this.#thread, position, outcome, value, beganMs, tookMs };
     const moved = movedWith(value);
-    this.#pool.send(moved === undefined ? answer : transfer(answer, [...moved] as object[]));
+    if (moved === undefined) {
+      this.#pool.send(answer);
+      return;
+    }
+    forgetMoved(value);
+    this.#pool.send(transfer(answer, [...moved] as object[]));
   }
 
   #reporter({ position }: Call): Reporter {

@@ -39,12 +39,6 @@ interface Place {
   readonly nowMs: number;
 }
 
-/** Whom its end concerns. */
-export interface TaskOwner {
-  /** The caller does not want it any more. */
-  aborted(task: Task): void;
-}
-
 export class Task implements Queueable {
   readonly priority: TaskPriority;
   readonly sequence: number;
@@ -67,11 +61,8 @@ export class Task implements Queueable {
   /** How long it was expected to run when it was sent. */
   expectedMs = 0;
 
-  readonly #owner: TaskOwner;
-
-  constructor(owner: TaskOwner, order: Order, { sequence, nowMs }: Place) {
+  constructor(order: Order, { sequence, nowMs }: Place) {
     const { target, args, request, caller } = order;
-    this.#owner = owner;
     this.target = target;
     this.args = args;
     this.request = request;
@@ -86,19 +77,9 @@ export class Task implements Queueable {
     return this.request?.transfer !== undefined;
   }
 
-  /** The signal's listener is the task itself, which saves a closure. */
-  handleEvent(): void {
-    this.#owner.aborted(this);
-  }
-
-  listen(): void {
-    this.request?.signal?.addEventListener('abort', this);
-  }
-
   /** Gives up all that it holds: a queue or a table may keep the task itself a little longer. */
   release(): void {
     this.isSettled = true;
-    this.request?.signal?.removeEventListener('abort', this);
     this.request = null;
     this.args = null;
     this.caller = null;

@@ -53,7 +53,8 @@ function logAll(
   );
 }
 
-describe('compute: order', () => {
+describe('compute: order', function () {
+  this.timeout(20_000);
   const openPool = poolsClosedAfterEach();
 
   it('P1: the most urgent first, first in first out inside one priority', async () => {
@@ -161,7 +162,8 @@ describe('compute: order', () => {
   });
 });
 
-describe('compute: cancelling', () => {
+describe('compute: cancelling', function () {
+  this.timeout(20_000);
   const openPool = poolsClosedAfterEach();
 
   it('P2: a queued task leaves at once, and its place can be taken', async () => {
@@ -231,7 +233,8 @@ describe('compute: cancelling', () => {
   });
 });
 
-describe('compute: failures', () => {
+describe('compute: failures', function () {
+  this.timeout(20_000);
   const openPool = poolsClosedAfterEach();
 
   it('P3, A8: a task that throws rejects with the whole error; its thread lives on', async () => {
@@ -354,7 +357,8 @@ describe('compute: failures', () => {
   });
 });
 
-describe('compute: metrics', () => {
+describe('compute: metrics', function () {
+  this.timeout(20_000);
   const openPool = poolsClosedAfterEach();
 
   it('P4: the sum is exact in callbacks, continuations and between them', async () => {

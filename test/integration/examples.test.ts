@@ -179,6 +179,20 @@ describe('examples', function () {
     expect(another).to.equal('Another key: null');
   });
 
+  it('17-compute-pool shows the progress of the long task, then runs the most urgent', async () => {
+    const lines = await outputOf('17-compute-pool');
+    const quarters = [25, 50, 75, 100].map((share) => `primes below 300,000: ${share} %`);
+    expect(lines.slice(0, -2)).to.deep.equal([
+      ...quarters,
+      '25997 of them',
+      'Critical: 550 primes below 4000',
+      'High: 430 primes below 3000',
+      'Normal: 303 primes below 2000',
+      'Low: 168 primes below 1000',
+    ]);
+    expect(lines.slice(-2)[0]).to.match(/^5 tasks, the longest took \d+ ms$/);
+  });
+
   describe('16-echo-server-on-shards', () => {
     const name = '16-echo-server-on-shards/main';
 

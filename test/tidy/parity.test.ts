@@ -24,7 +24,7 @@ function cells(line: string): string[] {
 
 function parse(text: string): Row[] {
   return text.split('\n').flatMap((content, index) => {
-    if (!content.startsWith('| ') || content.startsWith('| mio |')) return [];
+    if (!content.startsWith('| ') || /^\| (mio|mill-io) \|/.test(content)) return [];
     const [mio = '', here = '', test = '', differs = ''] = cells(content);
     return [{ line: index + 1, mio, here, test, differs }];
   });
