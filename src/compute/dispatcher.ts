@@ -12,11 +12,7 @@
  * one queue and rule P1, not what lies with the threads.
  */
 import { callSafely } from '../call-safely.js';
-import { MillraceError } from '../errors.js';
-import { STUCK_MS, TIMER_CAPACITY_MAX, UNBOUNDED } from '../limits.js';
 import type { SenderHandle } from '../loop/crossing.js';
-import { EventLoop } from '../loop/event-loop.js';
-import { Handler } from '../loop/handler.js';
 import { nativeDriver } from '../poll/native-driver.js';
 import type { ThreadExit } from '../thread/worker-thread.js';
 import { AbortSignals } from './abort-signals.js';
@@ -34,24 +30,13 @@ import { publishFailure } from './failures.js';
 import { type Answer, Outcome } from './messages.js';
 import { type ComputeMetrics, Counters } from './metrics.js';
 import type { ResolvedPoolOptions } from './options.js';
+import { PoolLoop, type PoolLoopHost } from './pool-loop.js';
 import { Ending, type Order, Task } from './task.js';
 import { TaskPriority } from './task-priority.js';
 import { TaskQueue } from './task-queue.js';
 import { type Target, Targets } from './targets.js';
 
-/** What the pool's own thread puts behind the answers of a thread that has ended. */
-interface ExitNote {
-  readonly exited: ComputeThread;
-  readonly exit: ThreadExit;
-  readonly isLast: boolean;
-}
-
-/** The payload of the timeout that looks after stuck threads; others are tasks'. */
-const WATCH = Symbol('watch');
-
-type PoolLoop = EventLoop<Answer | ExitNote, Task | typeof WATCH>;
-
-export class Dispatcher implements CrewHost {
+export class Dispatcher implements CrewHost, PoolLoopHost {
   readonly #options: ResolvedPoolOptions;
   readonly #queue: TaskQueue<Task>;
   readonly #targets = new Targets();
@@ -65,8 +50,8 @@ export class Dispatcher implements CrewHost {
   /** Tasks that were submitted and have not settled. */
   #pending = 0;
   #sequence = 0;
+  /** Made with the first task: a pool that is never used costs nothing. */
   #loop: PoolLoop | null = null;
-  #running: Promise<void> = Promise.resolve();
   #isFeedDue = false;
   #isWatching = false;
   #isClosing = false;
@@ -91,11 +76,11 @@ export class Dispatcher implements CrewHost {
     if (this.#isClosing) throw poolClosed();
     request.signal?.throwIfAborted();
     if (!this.#hasRoom()) throw queueFull(this.#options.queueCapacity);
-    const loop = (this.#loop ??= this.#open());
+    const loop = (this.#loop ??= new PoolLoop(this));
     const place = { sequence: this.#sequence++, nowMs: nativeDriver.nowOrLater() };
     const task = new Task(order, place);
     if (request.signal !== undefined) this.#signals.add(request.signal, task);
-    if (request.timeoutMs !== undefined) task.timeout = loop.timeout(task, request.timeoutMs);
+    if (request.timeoutMs !== undefined) loop.setDeadline(task, request.timeoutMs);
     this.#counters.submitted += 1;
     if (this.#pending === 0) loop.ref();
     this.#pending += 1;
@@ -209,11 +194,11 @@ export class Dispatcher implements CrewHost {
   #watch(): void {
     if (this.#isWatching) return;
     this.#isWatching = true;
-    this.#loop?.timeout(WATCH, STUCK_MS);
+    this.#loop?.watch();
   }
 
   /** What lies with a thread that does not get on is better off in the queue. */
-  #lookAfter(): void {
+  watched(): void {
     this.#isWatching = false;
     let isAhead = false;
     for (const thread of this.#crew.threads) {
@@ -231,7 +216,7 @@ export class Dispatcher implements CrewHost {
 
   // --- Answers -----------------------------------------------------------
 
-  #receive(answer: Answer): void {
+  answered(answer: Answer): void {
     const { outcome, position, value } = answer;
     const thread = this.#threads.get(answer.thread);
     if (thread === undefined) return;
@@ -257,7 +242,16 @@ export class Dispatcher implements CrewHost {
     }
   }
 
+  /** After the last answer of a tick. */
+  ticked(): void {
+    if (this.#queue.size > 0) this.#feed();
+  }
+
   // --- Ends --------------------------------------------------------------
+
+  expired(task: Task): void {
+    this.#drop(task, Ending.FAILED, taskTimedOut(task));
+  }
 
   #abort(task: Task): void {
     this.#drop(task, Ending.CANCELLED, task.request?.signal?.reason);
@@ -296,7 +290,7 @@ export class Dispatcher implements CrewHost {
     if (!task.isCounted) this.#counters.ended(ending);
     const signal = task.request?.signal;
     if (signal !== undefined) this.#signals.remove(signal, task);
-    if (task.timeout !== null) this.#loop?.clearTimeout(task.timeout);
+    if (task.timeout !== null) this.#loop?.clearDeadline(task);
     task.release();
     this.#pending -= 1;
     if (this.#pending > 0) return;
@@ -312,7 +306,7 @@ export class Dispatcher implements CrewHost {
   // --- Threads -----------------------------------------------------------
 
   get address(): SenderHandle {
-    return (this.#loop as PoolLoop).channel().transfer();
+    return (this.#loop as PoolLoop).address;
   }
 
   up(thread: ComputeThread): void {
@@ -325,15 +319,11 @@ export class Dispatcher implements CrewHost {
   }
 
   exited(thread: ComputeThread, exit: ThreadExit): void {
-    // Answers that it has sent come first, and are let in by the next tick at the latest.
-    this.#loop?.channel().send({ exited: thread, exit, isLast: false });
+    this.#loop?.noteExit(thread, exit);
   }
 
-  #noteExit({ exited, exit, isLast }: ExitNote): void {
-    if (!isLast) {
-      this.#loop?.channel().send({ exited, exit, isLast: true });
-      return;
-    }
+  /** What it had begun has ended with it; the rest goes on elsewhere. */
+  ended(exited: ComputeThread, exit: ThreadExit): void {
     this.#recall(exited);
     exited.eachFromLast((task) => this.#fail(task, threadExited(task, exit)));
     this.#threads.delete(exited.number);
@@ -352,49 +342,12 @@ export class Dispatcher implements CrewHost {
     for (let task = this.#queue.peek(0); task !== null; task = this.#queue.peek(0)) dispose(task);
   }
 
-  // --- The loop ----------------------------------------------------------
-
-  /** With the first task: a pool that is never used costs nothing. */
-  #open(): PoolLoop {
-    const config = { driver: nativeDriver, timerCapacity: TIMER_CAPACITY_MAX };
-    // What is sent to threads is bounded, and so are their answers: see claims.ts.
-    const loop: PoolLoop = new EventLoop(config, UNBOUNDED);
-    this.#running = this.#run(loop);
-    return loop;
-  }
-
-  async #run(loop: PoolLoop): Promise<void> {
-    const receiver = new Receiver({
-      message: (message) => {
-        if ('exited' in message) this.#noteExit(message);
-        else this.#receive(message);
-      },
-      timeout: (due) => {
-        if (due === WATCH) this.#lookAfter();
-        else this.#drop(due, Ending.FAILED, taskTimedOut(due));
-      },
-      tick: () => {
-        if (this.#queue.size > 0) this.#feed();
-      },
-    });
-    for (;;) {
-      const run = loop.run(receiver);
-      // Tasks keep the process alive, the loop by itself does not.
-      if (this.#pending === 0) loop.unref();
-      try {
-        await run;
-        return;
-      } catch (error) {
-        // A thread died in the middle of an answer. Its exit settles what it had.
-        if (error instanceof MillraceError && error.code === 'ERR_CHANNEL_BROKEN') continue;
-        // The system refuses what a loop stands on: nothing can be received any more.
-        this.#isClosing = true;
-        this.#crew.close();
-        this.#giveUpAll((task) => this.#fail(task, error));
-        void this.#crew.stop();
-        return;
-      }
-    }
+  /** Nothing can be received any more. */
+  failed(error: unknown): void {
+    this.#isClosing = true;
+    this.#crew.close();
+    this.#giveUpAll((task) => this.#fail(task, error));
+    void this.#crew.stop();
   }
 
   // --- Metrics, and the end ----------------------------------------------
@@ -449,9 +402,7 @@ export class Dispatcher implements CrewHost {
     if (loop === null) return;
     loop.ref();
     await this.#crew.stop();
-    loop.shutdown();
-    await this.#running;
-    loop.close();
+    await loop.close();
   }
 }
 
@@ -461,31 +412,3 @@ const DEPTHS = [
   TaskPriority.High,
   TaskPriority.Critical,
 ] as const;
-
-interface Reception {
-  message(message: Answer | ExitNote): void;
-  timeout(due: Task | typeof WATCH): void;
-  tick(): void;
-}
-
-/** The handler of the pool's loop. */
-class Receiver extends Handler<Answer | ExitNote, Task | typeof WATCH> {
-  readonly #reception: Reception;
-
-  constructor(reception: Reception) {
-    super();
-    this.#reception = reception;
-  }
-
-  override notify(_: unknown, message: Answer | ExitNote): void {
-    this.#reception.message(message);
-  }
-
-  override timeout(_: unknown, due: Task | typeof WATCH): void {
-    this.#reception.timeout(due);
-  }
-
-  override tick(): void {
-    this.#reception.tick();
-  }
-}
