@@ -134,11 +134,16 @@ export class ComputeThread {
     return true;
   }
 
-  /** Takes back what it has not begun. What was moved with its arguments stays. */
-  recallAll(recalled: (task: Task) => void): void {
-    this.eachFromLast((task) => {
-      if (!task.isMoving && this.recall(task)) recalled(task);
-    });
+  /**
+   * Takes back what it has not begun, or those of it that `test` is true of.
+   * What was moved with its arguments stays.
+   */
+  recallAll(recalled: (task: Task) => void, test: (task: Task) => boolean = isAny): void {
+    for (let position = this.#sent - 1; position >= this.#first; position--) {
+      const task = this.at(position);
+      if (task === null || task.isMoving || !test(task)) continue;
+      if (this.recall(task)) recalled(task);
+    }
   }
 
   /**
@@ -150,15 +155,6 @@ export class ComputeThread {
       const task = this.at(position);
       if (task !== null) visit(task, this.claims.look(position));
     }
-  }
-
-  /** Whether any of them, begun or not, is one that `test` is true of. */
-  some(test: (task: Task) => boolean): boolean {
-    for (let position = this.#first; position < this.#sent; position++) {
-      const task = this.at(position);
-      if (task !== null && test(task)) return true;
-    }
-    return false;
   }
 
   /** The pool has done with it: nothing more is sent to it, and nobody reads its reports. */
@@ -188,4 +184,8 @@ export class ComputeThread {
       forgetMoved(call);
     }
   }
+}
+
+function isAny(): boolean {
+  return true;
 }

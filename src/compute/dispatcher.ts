@@ -85,9 +85,8 @@ export class Dispatcher implements CrewHost, PoolLoopHost {
     if (this.#pending === 0) loop.ref();
     this.#pending += 1;
     this.#queue.add(task);
-    if (this.#isFeedDue) return;
     if (this.#hasSentBelow(task.priority)) this.#makeWay(task);
-    else this.#feed();
+    else if (!this.#isFeedDue) this.#feed();
   }
 
   target(href: string, name: string): Target {
@@ -174,9 +173,9 @@ export class Dispatcher implements CrewHost, PoolLoopHost {
    */
   #makeWay(task: Task): void {
     const nowMs = nativeDriver.nowOrLater();
-    for (const thread of this.#crew.threads) {
-      if (thread.some((sent) => this.#queue.outranks(task, sent, nowMs))) this.#recall(thread);
-    }
+    const isOutranked = (sent: Task): boolean => this.#queue.outranks(task, sent, nowMs);
+    for (const thread of this.#crew.threads) this.#recall(thread, isOutranked);
+    if (this.#isFeedDue) return;
     this.#isFeedDue = true;
     queueMicrotask(() => {
       this.#isFeedDue = false;
@@ -184,11 +183,11 @@ export class Dispatcher implements CrewHost, PoolLoopHost {
     });
   }
 
-  #recall(thread: ComputeThread): void {
+  #recall(thread: ComputeThread, test?: (task: Task) => boolean): void {
     thread.recallAll((task) => {
       this.#noteGone(task);
       this.#queue.add(task);
-    });
+    }, test);
   }
 
   #watch(): void {
