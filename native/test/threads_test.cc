@@ -87,11 +87,15 @@ TEST(a_wake_for_a_key_of_nobody_does_nothing) {
   CHECK_EQ(other.wakes.load(), 0);
 }
 
+// As with detach(), the call lasts until remove() is on its way, and a little
+// longer: however slow the machine is, a remove() that waits finds it over.
 TEST(remove_waits_for_the_wake_that_is_under_way) {
   struct Slow final : RemoteWakeTarget {
     std::atomic<bool> inside{false};
+    std::atomic<bool> removing{false};
     void on_remote_wake() override {
       inside = true;
+      while (!removing) std::this_thread::yield();
       sleep_ms(20);
       inside = false;
     }
@@ -99,10 +103,12 @@ TEST(remove_waits_for_the_wake_that_is_under_way) {
   Slow target;
   const WakeKey key = RemoteWakes::add(&target);
   std::thread waker([=] { RemoteWakes::wake(key); });
-  REQUIRE(eventually([&] { return target.inside.load(); }));
+  const bool has_begun = eventually([&] { return target.inside.load(); });
+  target.removing = true;
   RemoteWakes::remove(key);
   CHECK(!target.inside);
   waker.join();
+  REQUIRE(has_begun);
 }
 
 // Goal: whoever wakes a loop at whatever moment of its life never touches one
