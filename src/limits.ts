@@ -207,6 +207,17 @@ export const SOCKET_BUFFER_BYTES_MAX = 2 ** 30;
 /** What `sun_path` holds: 108 bytes on Linux, 104 elsewhere. */
 export const UNIX_PATH_BYTES = process.platform === 'linux' ? 108 : 104;
 
+/** More than most messages have, and little enough for a peer that is not known yet. */
+export const DEFAULT_FRAME_BYTES_MAX = 2 ** 20;
+/** What a ring of bytes may grow to. */
+export const FRAME_BYTES_MAX = 2 ** 30;
+
+/** Several times what servers of mail and of the web take for a line. */
+export const DEFAULT_LINE_BYTES_MAX = 2 ** 16;
+
+/** A decoder at rest keeps no more memory than this, whatever it has decoded before. */
+export const DECODER_KEPT_BYTES_MAX = 4096;
+
 /** A control call takes tens of microseconds; what takes this long will not come. */
 export const DEFAULT_CALL_TIMEOUT_MS = 10_000;
 

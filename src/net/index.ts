@@ -1,4 +1,5 @@
 /** The public exports of `millrace/net`. */
+export type { ChunkDecoder } from './chunk-decoder.js';
 export type { ClientState } from './client-link.js';
 export type {
   ConnectionConfig,
@@ -8,6 +9,7 @@ export type {
   TcpServerConfig,
 } from './config.js';
 export type { Connection } from './connection.js';
+export { encodeLine } from './encode-line.js';
 export type {
   BroadcastOptions,
   ClientHandler,
@@ -17,5 +19,13 @@ export type {
   NetworkHandler,
   ServerContext,
 } from './handlers.js';
+export { encodeFrame, type LengthPrefixOptions } from './length-prefix.js';
+export { LengthPrefixedDecoder } from './length-prefixed-decoder.js';
+export {
+  type Line,
+  LineDecoder,
+  type LineDecoderOptions,
+  type LineEncoding,
+} from './line-decoder.js';
 export { TcpClient } from './tcp-client.js';
 export { type ServerStopOptions, TcpServer } from './tcp-server.js';

@@ -6,6 +6,7 @@
  */
 import { parseArgs } from 'node:util';
 import { churnScenario, hourScenario } from './churn.js';
+import { framingScenario } from './framing.js';
 import { idleScenario } from './idle.js';
 import type { Choice, Scenario } from './scenario.js';
 import { shardsScenario } from './shards.js';
@@ -19,6 +20,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   churn: churnScenario,
   hour: hourScenario,
   shards: shardsScenario,
+  framing: framingScenario,
 };
 
 const OPTIONS = {
