@@ -233,6 +233,17 @@ describe('examples', function () {
     });
   });
 
+  it('19-http-server serves, and ends when it is told to', async () => {
+    const server = start('19-http-server/main', ['0']);
+    const [, origin = ''] = await server.waitFor(/Listening on (127\.0\.0\.1:\d+)\n/);
+    const greeting = await fetch(`http://${origin}/`);
+    expect(await greeting.text()).to.equal('Hello from Millrace\n');
+    const echo = await fetch(`http://${origin}/echo`, { method: 'POST', body: 'echo' });
+    expect(await echo.text()).to.equal('echo');
+    server.kill('SIGTERM');
+    expect(await server.end()).to.include({ code: 0, stderr: '' });
+  });
+
   describe('07-unix-chat', () => {
     const paths = new Paths();
     let members: Socket[] = [];
