@@ -5,10 +5,13 @@
 import { randomBytes } from 'node:crypto';
 import { createSocket, type Socket as UdpClient } from 'node:dgram';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import { dirname } from 'node:path';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { expect } from 'chai';
+import { eventually } from '../support/eventually.js';
 import { Program } from '../support/program.js';
 import { Paths } from '../support/unix.js';
 
@@ -242,6 +245,151 @@ describe('examples', function () {
     expect(await echo.text()).to.equal('echo');
     server.kill('SIGTERM');
     expect(await server.end()).to.include({ code: 0, stderr: '' });
+  });
+
+  it('20-json-rpc calls by position and by name, and in a batch', async () => {
+    expect(await outputOf('20-json-rpc/main')).to.deep.equal([
+      '42 - 23 = 19',
+      'By name: 19',
+      'Result: 7',
+      'RpcError -32602: Invalid params',
+      'RpcError -32601: Method not found',
+      '',
+    ]);
+  });
+
+  describe('21-chat', () => {
+    let members: Socket[] = [];
+
+    afterEach(() => {
+      for (const member of members) member.destroy();
+      members = [];
+    });
+
+    /** One in the chat, and what was heard so far, line by line. */
+    async function enter(port: number): Promise<{ socket: Socket; heard: string[] }> {
+      const socket = connect({ port, host: '127.0.0.1' });
+      members.push(socket);
+      const heard: string[] = [];
+      createInterface(socket).on('line', (line) => heard.push(line));
+      await hears(heard, /^\* you are /);
+      return { socket, heard };
+    }
+
+    async function hears(heard: readonly string[], pattern: RegExp): Promise<void> {
+      await eventually(() => expect(heard.some((line) => pattern.test(line))).to.equal(true));
+    }
+
+    async function startChat(): Promise<{ room: Program; port: number }> {
+      const room = start('21-chat', ['127.0.0.1:0']);
+      return { room, port: Number((await room.waitFor(/Listening on 127\.0\.0\.1:(\d+)\n/))[1]) };
+    }
+
+    it('tells all others who comes, is renamed, speaks and leaves', async () => {
+      const { room, port } = await startChat();
+      const first = await enter(port);
+      const second = await enter(port);
+      await hears(first.heard, /^\* guest-2 has joined$/);
+      second.socket.write('/nick ad');
+      second.socket.write('a\r\nhel\x1b[31mlo\n\n');
+      await hears(first.heard, /^\* guest-2 is now ada$/);
+      await hears(first.heard, /^ada: hel\[31mlo$/);
+      first.socket.write('/nick ada\n/nick not a name\n/who\n');
+      await hears(first.heard, /^\* ada is taken/);
+      await hears(first.heard, /^\* guest-1, ada$/);
+      second.socket.write('/quit\nnever heard\n');
+      await hears(first.heard, /^\* ada has left$/);
+      expect(first.heard.filter((line) => /never heard|ada: $/.test(line))).to.deep.equal([]);
+      const third = await enter(port);
+      third.socket.write('x'.repeat(600));
+      await hears(first.heard, /^\* guest-3 has left$/);
+      const end = once(first.socket, 'close');
+      room.kill('SIGTERM');
+      await end;
+      expect(await room.end()).to.include({ code: 0, stderr: '' });
+    });
+
+    it('skips who does not read, says how much was missed, and lets nobody wait', async () => {
+      const { port } = await startChat();
+      const slow = await enter(port);
+      const quick = await enter(port);
+      const speaker = await enter(port);
+      slow.socket.pause();
+      // More than the buffers of the system hold, and the marks of the server.
+      const lines = 40_000;
+      speaker.socket.write(`${'x'.repeat(500)}\n`.repeat(lines));
+      speaker.socket.write('/nick done\n');
+      const spoken = ({ heard }: typeof slow) =>
+        heard.filter((line) => line.startsWith('guest-3: xxx')).length;
+      const missed = ({ heard }: typeof slow) =>
+        heard.reduce((sum, line) => sum + Number(/missed (\d+) lines/.exec(line)?.[1] ?? 0), 0);
+      await eventually(() => expect(spoken(quick) + missed(quick)).to.be.at.least(lines), 9000);
+      await hears(speaker.heard, /^\* guest-3 is now done$/);
+      slow.socket.resume();
+      // The line about the new name was one of those, and whoever joined was heard before.
+      await eventually(() => expect(spoken(slow) + missed(slow)).to.equal(lines + 1), 9000);
+      expect(missed(slow)).to.be.above(0);
+    });
+  });
+
+  describe('22-file-watcher', () => {
+    let folder: string;
+
+    beforeEach(() => {
+      folder = mkdtempSync(join(tmpdir(), 'millrace-watched-'));
+    });
+
+    afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+    async function watchIt(): Promise<Program> {
+      const watcher = start('22-file-watcher', [folder]);
+      await watcher.waitFor(/^Watching\n/);
+      return watcher;
+    }
+
+    it('tells of each file that is created, changed or removed, and of no other', async () => {
+      writeFileSync(join(folder, 'old.txt'), 'old');
+      const watcher = await watchIt();
+      writeFileSync(join(folder, 'new.txt'), 'new');
+      await watcher.waitFor(/created new\.txt\n/);
+      writeFileSync(join(folder, 'old.txt'), 'changed');
+      await watcher.waitFor(/changed old\.txt\n/);
+      renameSync(join(folder, 'new.txt'), join(folder, 'newer.txt'));
+      await watcher.waitFor(/removed new\.txt\n/);
+      await watcher.waitFor(/created newer\.txt\n/);
+      rmSync(join(folder, 'old.txt'));
+      await watcher.waitFor(/removed old\.txt\n/);
+      watcher.kill('SIGTERM');
+      const { code, stdout, stderr } = await watcher.end();
+      expect([code, stderr]).to.deep.equal([0, '']);
+      expect(stdout.split('\n').length).to.equal(7);
+    });
+
+    it('tells of a burst once for each file, in directories of any depth', async () => {
+      const watcher = await watchIt();
+      const names = Array.from({ length: 50 }, (_, number) => `a/b/${number}.txt`);
+      mkdirSync(join(folder, 'a/b'), { recursive: true });
+      for (const name of names) writeFileSync(join(folder, name), name);
+      for (const name of names) await watcher.waitFor(new RegExp(`created ${name}\n`));
+      writeFileSync(join(folder, 'a/b/0.txt'), 'other');
+      await watcher.waitFor(/changed a\/b\/0\.txt\n/);
+      rmSync(join(folder, 'a'), { recursive: true });
+      for (const name of names) await watcher.waitFor(new RegExp(`removed ${name}\n`));
+      watcher.kill('SIGTERM');
+      const { code, stdout, stderr } = await watcher.end();
+      expect([code, stderr]).to.deep.equal([0, '']);
+      const created = stdout.split('\n').filter((line) => line.startsWith('created'));
+      expect(created).to.have.members(names.map((name) => `created ${name}`));
+    });
+
+    it('ends with an error when the directory goes, or was never there', async () => {
+      const watcher = await watchIt();
+      rmSync(folder, { recursive: true });
+      const gone = await watcher.end();
+      expect([gone.code, gone.stderr.includes('ENOENT')]).to.deep.equal([1, true]);
+      const never = await start('22-file-watcher', [folder]).end();
+      expect([never.code, never.stderr.includes('ENOENT')]).to.deep.equal([1, true]);
+    });
   });
 
   describe('07-unix-chat', () => {
