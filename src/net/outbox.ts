@@ -105,6 +105,7 @@ export class Outbox {
   /** Nothing is sent any more. */
   close(): void {
     this.#isDeferred = false;
+    this.#queue?.clear();
     this.#queue = null;
   }
 

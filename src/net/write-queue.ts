@@ -4,18 +4,20 @@
  *   chunks   [ sent | sent | half sent | whole | whole ] [ block, filling ]
  *                          ^ head
  *
- * Queued bytes are copies, since the sender may use its memory again. Small
- * messages are gathered in blocks, so that many of them cost neither an object
- * each nor a place each in the system call. A chunk may be in many queues at
- * once, because nobody writes into one: so a broadcast is copied once.
+ * Queued bytes are copies, since the sender may use its memory again. They are
+ * gathered in blocks of one size, which go round: a block whose bytes were sent
+ * is filled again, by this queue or another. Memory of its own for each message
+ * would be left to the garbage collector, which comes for it when tens of
+ * megabytes have gathered, however low the marks are.
+ *
+ * What is shared is in many queues at once, and in no block, because nobody
+ * writes into it: so a broadcast is copied once.
  */
 import type { NetStream } from './endpoint.js';
 
-/** What small messages are gathered in; larger ones are chunks of their own. */
 const BLOCK_BYTES = 16 * 1024;
 
-/** Blocks that nobody uses, for the next queue: most are empty again after one system call. */
-const spareBlocks: Uint8Array[] = [];
+/** Blocks that are kept for who needs one next, on each thread: 1 MiB, the default high mark. */
 const SPARE_BLOCKS_MAX = 64;
 
 /** Chunks that one system call takes: enough for the kernel's buffer to be what limits it. */
@@ -24,8 +26,12 @@ const CHUNKS_PER_WRITE = 64;
 /** Sent chunks that are let lie before the list is moved up. */
 const SENT_CHUNKS_MAX = 64;
 
+const spareBlocks: Uint8Array[] = [];
+
 export class WriteQueue {
   #chunks: Uint8Array[] = [];
+  /** By chunk: the block that is free when the chunk was sent, which is the last of its block. */
+  #freed: (Uint8Array | null)[] = [];
   #head = 0;
   #block: Uint8Array | null = null;
   /** The part of the block that is no chunk yet. */
@@ -39,29 +45,22 @@ export class WriteQueue {
 
   /** Copies the bytes from `start` on. */
   push(data: Uint8Array, start: number): void {
-    const sizeBytes = data.length - start;
-    this.#sizeBytes += sizeBytes;
-    if (sizeBytes >= BLOCK_BYTES) {
-      this.#seal();
-      this.#chunks.push(copyOf(data, start));
-      return;
+    this.#sizeBytes += data.length - start;
+    for (let from = start; from < data.length; ) {
+      const block = (this.#block ??= takeBlock());
+      const part = Math.min(data.length - from, BLOCK_BYTES - this.#blockEnd);
+      block.set(part === data.length ? data : data.subarray(from, from + part), this.#blockEnd);
+      this.#blockEnd += part;
+      from += part;
+      if (this.#blockEnd === BLOCK_BYTES) this.#finishBlock(block);
     }
-    const room = this.#block === null ? 0 : this.#block.length - this.#blockEnd;
-    const first = Math.min(room, sizeBytes);
-    if (first > 0) this.#fill(data, start, start + first);
-    if (first === sizeBytes) return;
-    this.#seal();
-    this.#block = spareBlocks.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
-    this.#blockStart = 0;
-    this.#blockEnd = 0;
-    this.#fill(data, start + first, data.length);
   }
 
   /** Takes the chunk itself, from `start` on: nobody may write into it any more. */
   share(chunk: Uint8Array, start: number): void {
     this.#seal();
     this.#sizeBytes += chunk.length - start;
-    this.#chunks.push(start === 0 ? chunk : chunk.subarray(start));
+    this.#add(start === 0 ? chunk : chunk.subarray(start), null);
   }
 
   /** Writes until the queue is empty or the kernel full. Returns how many bytes were taken. */
@@ -79,31 +78,37 @@ export class WriteQueue {
     return before - this.#sizeBytes;
   }
 
+  /** Gives up all that is queued, and the memory of it. */
   clear(): void {
+    for (const block of this.#freed) giveBlock(block);
+    giveBlock(this.#block);
     this.#chunks = [];
+    this.#freed = [];
     this.#head = 0;
-    if (this.#block !== null && spareBlocks.length < SPARE_BLOCKS_MAX) {
-      spareBlocks.push(this.#block);
-    }
     this.#block = null;
     this.#blockStart = 0;
     this.#blockEnd = 0;
     this.#sizeBytes = 0;
   }
 
-  #fill(data: Uint8Array, start: number, end: number): void {
-    this.#block!.set(
-      start === 0 && end === data.length ? data : data.subarray(start, end),
-      this.#blockEnd,
-    );
-    this.#blockEnd += end - start;
-  }
-
   /** Makes a chunk of what was gathered; the block goes on behind it. */
   #seal(): void {
     if (this.#block === null || this.#blockStart === this.#blockEnd) return;
-    this.#chunks.push(this.#block.subarray(this.#blockStart, this.#blockEnd));
+    this.#add(this.#block.subarray(this.#blockStart, this.#blockEnd), null);
     this.#blockStart = this.#blockEnd;
+  }
+
+  /** It is full: what was gathered is its last chunk. */
+  #finishBlock(block: Uint8Array): void {
+    this.#add(block.subarray(this.#blockStart), block);
+    this.#block = null;
+    this.#blockStart = 0;
+    this.#blockEnd = 0;
+  }
+
+  #add(chunk: Uint8Array, freed: Uint8Array | null): void {
+    this.#chunks.push(chunk);
+    this.#freed.push(freed);
   }
 
   #consume(sizeBytes: number): void {
@@ -117,16 +122,28 @@ export class WriteQueue {
       }
       left -= chunk.length;
       // Lets go of the memory at once.
+      giveBlock(this.#freed[this.#head]);
+      this.#freed[this.#head] = null;
       this.#chunks[this.#head] = SENT;
       this.#head += 1;
     }
     if (this.#head < SENT_CHUNKS_MAX || this.#head * 2 < this.#chunks.length) return;
     this.#chunks = this.#chunks.slice(this.#head);
+    this.#freed = this.#freed.slice(this.#head);
     this.#head = 0;
   }
 }
 
 const SENT = new Uint8Array(0);
+
+function takeBlock(): Uint8Array {
+  return spareBlocks.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
+}
+
+/** Nobody may write into it, or send from it, any more. */
+function giveBlock(block: Uint8Array | null): void {
+  if (block !== null && spareBlocks.length < SPARE_BLOCKS_MAX) spareBlocks.push(block);
+}
 
 /** Not `data.slice()`, which for a Buffer is no copy. */
 export function copyOf(data: Uint8Array, start = 0): Uint8Array {
