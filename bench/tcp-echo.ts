@@ -12,7 +12,13 @@ import {
   runGrid,
   titleOf,
 } from './harness/echo-grid.js';
-import { ANY_PORT, type EchoServerName, MILLRACE, TITLES } from './harness/echo-server.js';
+import {
+  ANY_PORT,
+  ECHO_SERVERS,
+  type EchoServerName,
+  MILLRACE,
+  TITLES,
+} from './harness/echo-server.js';
 
 const CONNECTIONS = [1, 50, 500];
 const PAYLOAD_BYTES = [64, 16 * 1024];
@@ -24,7 +30,12 @@ export const benchmark: Benchmark = {
 };
 
 async function run(values: OptionValues): Promise<Outcome> {
-  const plan = planGrid(values, { connections: CONNECTIONS, payloadBytes: PAYLOAD_BYTES });
+  const plan = planGrid(values, {
+    names: ECHO_SERVERS,
+    compared: ['c', 'net'],
+    connections: CONNECTIONS,
+    payloadBytes: PAYLOAD_BYTES,
+  });
   const cells = await runGrid(plan, () => ANY_PORT);
   const { names } = plan;
   return { gates: gatesOf(cells, names), failures: failuresOf(cells, names), data: cells };

@@ -16,7 +16,7 @@ import {
   runGrid,
   titleOf,
 } from './harness/echo-grid.js';
-import { MILLRACE, TITLES } from './harness/echo-server.js';
+import { ECHO_SERVERS, MILLRACE, TITLES } from './harness/echo-server.js';
 
 const CONNECTIONS = [50];
 const PAYLOAD_BYTES = [64, 16 * 1024];
@@ -28,7 +28,12 @@ export const benchmark: Benchmark = {
 };
 
 async function run(values: OptionValues): Promise<Outcome> {
-  const plan = planGrid(values, { connections: CONNECTIONS, payloadBytes: PAYLOAD_BYTES });
+  const plan = planGrid(values, {
+    names: ECHO_SERVERS,
+    compared: ['c', 'net'],
+    connections: CONNECTIONS,
+    payloadBytes: PAYLOAD_BYTES,
+  });
   // A directory of this run alone, so that no path can be taken.
   const directory = mkdtempSync(join(tmpdir(), 'millrace-bench-'));
   try {

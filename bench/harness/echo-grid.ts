@@ -1,5 +1,5 @@
 /**
- * Echo servers against each other on a grid of loads, connections x payload.
+ * Stream servers against each other on a grid of loads, connections x payload.
  *
  * All servers live through the whole run. Each cell begins with a warm-up
  * slice per server, then takes its rounds interleaved: every server gets one
@@ -8,7 +8,7 @@
  */
 import type { OptionsConfig, OptionValues } from './benchmark.js';
 import {
-  ECHO_SERVERS,
+  type Duty,
   type EchoServer,
   type EchoServerName,
   startEchoServer,
@@ -43,8 +43,21 @@ export const GRID_OPTIONS = {
   pin: { type: 'boolean', default: false },
 } as const satisfies OptionsConfig;
 
+/** What a benchmark asks for unless the command line says otherwise. */
+export interface Defaults {
+  readonly names: readonly EchoServerName[];
+  /** Those to whom all others are compared in the tables. */
+  readonly compared: readonly EchoServerName[];
+  readonly connections: readonly number[];
+  readonly payloadBytes: readonly number[];
+  /** @default echo */
+  readonly duty?: Duty;
+}
+
 export interface Plan {
   readonly names: readonly EchoServerName[];
+  readonly compared: readonly EchoServerName[];
+  readonly duty: Duty;
   readonly loads: readonly Load[];
   readonly rounds: number;
   readonly ms: number;
@@ -56,16 +69,15 @@ export interface Cell extends Load {
   readonly slices: Partial<Record<EchoServerName, Slice[]>>;
 }
 
-export function planGrid(
-  values: OptionValues,
-  defaults: { connections: readonly number[]; payloadBytes: readonly number[] },
-): Plan {
+export function planGrid(values: OptionValues, defaults: Defaults): Plan {
   const connections = { defaults: defaults.connections, max: 10_000 };
   const sizes = { defaults: defaults.payloadBytes, max: 2 ** 24 };
   const pin = values.pin === true;
   if (pin && !hasTaskset()) throw new UsageError('--pin needs taskset, which is not there');
   return {
-    names: chosenNames(values, 'servers', ECHO_SERVERS),
+    names: chosenNames(values, 'servers', defaults.names),
+    compared: defaults.compared,
+    duty: defaults.duty ?? 'echo',
     loads: positiveIntegers(values, 'size', sizes).flatMap((payloadBytes) =>
       positiveIntegers(values, 'connections', connections).map((count) => ({
         connections: count,
@@ -83,18 +95,18 @@ export async function runGrid(
   plan: Plan,
   addressOf: (name: EchoServerName) => string,
 ): Promise<Cell[]> {
-  const { names, pin } = plan;
+  const { names, duty, pin } = plan;
   const servers: EchoServer[] = [];
   const cells: Cell[] = [];
   try {
     for (const name of names) {
-      const setting = { address: addressOf(name), cpu: pin ? SERVER_CPU : null };
+      const setting = { duty, address: addressOf(name), cpu: pin ? SERVER_CPU : null };
       servers.push(await startEchoServer(name, setting));
     }
     for (const load of plan.loads) {
       const cell = await measureCell(servers, load, plan);
       cells.push(cell);
-      console.log(`${formatCell(cell, names)}\n`);
+      console.log(`${formatCell(cell, plan)}\n`);
     }
   } finally {
     await Promise.all(servers.map((server) => server.process.stop()));
@@ -105,16 +117,16 @@ export async function runGrid(
 async function measureCell(
   servers: readonly EchoServer[],
   load: Load,
-  { names, rounds, ms, pin }: Plan,
+  { names, duty, rounds, ms, pin }: Plan,
 ): Promise<Cell> {
   const cpu = pin ? CLIENT_CPU : null;
   const cell: Cell = { ...load, slices: Object.fromEntries(names.map((name) => [name, []])) };
   for (const server of servers) {
-    await measureSlice(server, load, { ms: Math.min(WARM_UP_MS, ms), cpu });
+    await measureSlice(server, load, { duty, ms: Math.min(WARM_UP_MS, ms), cpu });
   }
   for (let round = 0; round < rounds; round++) {
     for (const server of servers) {
-      cell.slices[server.name]?.push(await measureSlice(server, load, { ms, cpu }));
+      cell.slices[server.name]?.push(await measureSlice(server, load, { duty, ms, cpu }));
     }
   }
   return cell;
@@ -147,21 +159,36 @@ export function failuresOf(cells: readonly Cell[], names: readonly EchoServerNam
   );
 }
 
-const COMPARED = ['min - max', 'x C', 'x net'];
-const COLUMNS = ['rt/s', ...COMPARED, 'CPU us/rt', ...COMPARED, 'p50 us', 'p99 us', ''];
+const UNITS: Readonly<Record<Duty, readonly [rate: string, cpu: string]>> = {
+  echo: ['rt/s', 'CPU us/rt'],
+  broadcast: ['deliveries/s', 'CPU us each'],
+};
 
-function formatCell(cell: Cell, names: readonly EchoServerName[]): string {
+/** In the heads of columns. */
+const SHORT_TITLES: Readonly<Record<EchoServerName, string>> = {
+  c: 'C',
+  net: 'net',
+  thread: 'sockets',
+  inline: 'inline',
+  server: 'TcpServer',
+  defaults: 'defaults',
+};
+
+function formatCell(cell: Cell, { names, compared, duty }: Plan): string {
+  const [rate, cpu] = UNITS[duty];
+  const columns = ['min - max', ...compared.map((name) => `x ${SHORT_TITLES[name]}`)];
+  const head = [titleOf(cell), rate, ...columns, cpu, ...columns, 'p50 us', 'p99 us', ''];
   const rows = names.map((name) => {
     const slices = slicesOf(cell, name);
-    const columns = (['roundTripsPerSecond', 'cpuUsPerRoundTrip'] as const).flatMap((metric) => {
+    const figures = (['roundTripsPerSecond', 'cpuUsPerRoundTrip'] as const).flatMap((metric) => {
       const summary = summarise(countedOf(slices, metric));
-      const ratios = (['c', 'net'] as const).map((to) => ratioOf(cell, metric, { of: name, to }));
+      const ratios = compared.map((to) => ratioOf(cell, metric, { of: name, to }));
       return [formatNumber(summary.median), formatSpread(summary), ...ratios.map(formatRatio)];
     });
     const latencies = (['p50Us', 'p99Us'] as const).map((metric) =>
       formatNumber(median(countedOf(slices, metric))),
     );
-    return [TITLES[name], ...columns, ...latencies, remarkOn(slices)];
+    return [TITLES[name], ...figures, ...latencies, remarkOn(slices)];
   });
-  return formatTable([titleOf(cell), ...COLUMNS], rows);
+  return formatTable(head, rows);
 }

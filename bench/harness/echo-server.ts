@@ -1,21 +1,31 @@
-/** The echo servers that benchmarks compare, each in a process of its own. */
+/** The stream servers that benchmarks compare, each in a process of its own. */
 import { fileURLToPath } from 'node:url';
 import { nativeProgram } from './native.js';
 import { LineProcess, pinned, withDescriptors } from './processes.js';
 
-/** In the order of rounds and rows. */
+/** In the order of rounds and rows. Those of Millrace stand on its plain sockets. */
 export const ECHO_SERVERS = ['c', 'net', 'thread', 'inline'] as const;
-export type EchoServerName = (typeof ECHO_SERVERS)[number];
+/** On `millrace/net`: reading up to 64 KiB at once, as all others do, and with its defaults. */
+export const LAYER_SERVERS = ['server', 'defaults'] as const;
+export type EchoServerName = (typeof ECHO_SERVERS | typeof LAYER_SERVERS)[number];
 
 export const TITLES: Readonly<Record<EchoServerName, string>> = {
   c: 'C epoll',
   net: 'node:net',
   thread: 'millrace thread',
   inline: 'millrace inline',
+  server: 'millrace TcpServer',
+  defaults: 'the same, 8 KiB reads',
 };
+
+/** What a server does with what a connection says: back to it alone, or to all. */
+export type Duty = 'echo' | 'broadcast';
 
 /** On which promises are made. */
 export const MILLRACE: readonly EchoServerName[] = ['thread', 'inline'];
+
+/** What `node:net`, the C servers and those on plain sockets read at once. */
+const READ_BYTES = String(64 * 1024);
 
 /** To start a server, or to open the connections and make a round trip on each. */
 export const START_TIMEOUT_MS = 10_000;
@@ -34,6 +44,8 @@ export interface EchoServer extends Server {
 }
 
 export interface EchoServerSetting {
+  /** @default echo */
+  readonly duty?: Duty;
   /** The port or path to listen at. @default any port */
   readonly address?: string;
   /** The processor that the server is bound to. @default none */
@@ -46,9 +58,10 @@ export interface EchoServerSetting {
 
 export async function startEchoServer(
   name: EchoServerName,
-  { address = ANY_PORT, cpu = null, nodeArgs = [], descriptors }: EchoServerSetting = {},
+  setting: EchoServerSetting = {},
 ): Promise<EchoServer> {
-  const command = pinned(echoServerCommand(name, address, nodeArgs), cpu);
+  const { cpu = null, descriptors } = setting;
+  const command = pinned(commandOf(name, setting), cpu);
   const process = new LineProcess(TITLES[name], withDescriptors(command, descriptors));
   try {
     return { name, process, address: await readAddress(process) };
@@ -73,13 +86,12 @@ export function serverScript(file: string): string {
   return fileURLToPath(new URL(`../servers/${file}.js`, import.meta.url));
 }
 
-function echoServerCommand(
-  name: EchoServerName,
-  address: string,
-  nodeArgs: readonly string[],
-): readonly string[] {
-  if (name === 'c') return [nativeProgram('echo_server'), address];
+function commandOf(name: EchoServerName, setting: EchoServerSetting): readonly string[] {
+  const { duty = 'echo', address = ANY_PORT, nodeArgs = [] } = setting;
+  if (name === 'c') return [nativeProgram(`${duty}_server`), address];
   const node = [process.execPath, ...nodeArgs];
-  if (name === 'net') return [...node, serverScript('echo-net'), address];
-  return [...node, serverScript('echo-millrace'), name, address];
+  if (name === 'net') return [...node, serverScript(`${duty}-net`), address];
+  if (name === 'server') return [...node, serverScript(`${duty}-server`), address, READ_BYTES];
+  if (name === 'defaults') return [...node, serverScript(`${duty}-server`), address];
+  return [...node, serverScript(`${duty}-millrace`), name, address];
 }

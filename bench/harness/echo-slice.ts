@@ -5,7 +5,7 @@
 import { availableParallelism } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { cpuUseBetween, readMachineBusyNs, readThreadTimes } from './cpu.js';
-import { type Server, START_TIMEOUT_MS } from './echo-server.js';
+import { type Duty, type Server, START_TIMEOUT_MS } from './echo-server.js';
 import { nativeProgram } from './native.js';
 import { LineProcess, pinned, withDescriptors } from './processes.js';
 import { median } from './statistics.js';
@@ -21,6 +21,12 @@ const SETTLE_MS = 5;
 /** A slice is remarked on when others than server and client used more of the machine. */
 const FOREIGN_SHARE_MAX = 0.1;
 
+/** What gives a server of this duty its load. */
+const CLIENTS: Readonly<Record<Duty, string>> = {
+  echo: 'load_client',
+  broadcast: 'broadcast_client',
+};
+
 /** To open very many connections, with a round trip on each. */
 const HOLD_TIMEOUT_MS = 60_000;
 
@@ -30,6 +36,7 @@ export interface Load {
   readonly payloadBytes: number;
 }
 
+/** A round trip is an echo, or a message delivered to one of those who hear it. */
 export interface Slice {
   readonly roundTripsPerSecond: number;
   readonly cpuUsPerRoundTrip: number;
@@ -42,7 +49,7 @@ export interface Slice {
   readonly faults: readonly string[];
 }
 
-/** The answer of `load_client.c`. */
+/** The answer of `load_client.c` and `broadcast_client.c`. */
 interface ClientReport {
   readonly started: number;
   readonly completed: number;
@@ -55,6 +62,8 @@ interface ClientReport {
 
 export interface SliceSetting {
   readonly ms: number;
+  /** @default echo */
+  readonly duty?: Duty;
   /** The processor that the client is bound to. @default none */
   readonly cpu?: number | null;
   /** Other processes of the benchmark that are at work; not foreign. @default none */
@@ -64,9 +73,10 @@ export interface SliceSetting {
 export async function measureSlice(
   server: Server,
   load: Load,
-  { ms, cpu = null, beside = [] }: SliceSetting,
+  { ms, duty = 'echo', cpu = null, beside = [] }: SliceSetting,
 ): Promise<Slice> {
-  const client = new LineProcess('load client', pinned(clientCommand(server, load, ms), cpu));
+  const command = clientCommand(duty, server, { ...load, ms });
+  const client = new LineProcess('load client', pinned(command, cpu));
   const { pid } = server.process;
   try {
     await expectReady(client, START_TIMEOUT_MS);
@@ -108,7 +118,7 @@ export async function holdConnections(
   { connections, payloadBytes, descriptors }: Load & { descriptors: number },
 ): Promise<LineProcess> {
   // It is never told to go, so the length of its slice does not matter.
-  const command = clientCommand(server, { connections, payloadBytes }, 1);
+  const command = clientCommand('echo', server, { connections, payloadBytes, ms: 1 });
   const holder = new LineProcess('idle client', withDescriptors(command, descriptors));
   try {
     await expectReady(holder, HOLD_TIMEOUT_MS);
@@ -124,9 +134,13 @@ export async function expectReady(client: LineProcess, timeoutMs: number): Promi
   if (line !== 'ready') throw new Error(`the ${client.name} said "${line}"`);
 }
 
-function clientCommand(server: Server, load: Load, ms: number): readonly string[] {
-  const numbers = [load.connections, load.payloadBytes, ms].map(String);
-  return [nativeProgram('load_client'), server.address, ...numbers];
+function clientCommand(
+  duty: Duty,
+  server: Server,
+  { connections, payloadBytes, ms }: Load & { ms: number },
+): readonly string[] {
+  const numbers = [connections, payloadBytes, ms].map(String);
+  return [nativeProgram(CLIENTS[duty]), server.address, ...numbers];
 }
 
 function faultsOf(report: ClientReport): string[] {

@@ -15,8 +15,6 @@
  * It is C because it must cost less than any server it measures: both share
  * the machine, and a slow client would make all servers look alike.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -24,35 +22,11 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "endpoint.h"
+#include "stream_load.h"
 
-#define NS_PER_MS 1000000ull
-#define NS_PER_SECOND 1000000000ull
-
-enum { CONNECTIONS_MAX = 100000, SIZE_BYTES_MAX = 16 * 1024 * 1024, EVENTS_MAX = 1024 };
-
-/*
- * Connections to one port that share a source address. Of the ports that a
- * kernel hands out, the usual range holds 28,000, not all of them free.
- */
-enum { CONNECTIONS_PER_ADDRESS = 4096 };
-
-/* Round trips in flight when time is up get this long to complete. */
-enum { GRACE_MS = 2000 };
-
-/*
- * Payloads are windows into one block of random bytes. The window moves with
- * connection and round, so that an echo of another connection, of another
- * round or with bytes missing does not match, and no payload is ever built.
- */
-enum { WINDOW_STARTS = 64 * 1024 };
-
-/* Latencies fall into 32 buckets per power of two: at most 3 % off. */
-enum { BUCKETS_PER_OCTAVE_LOG2 = 5, BUCKETS_PER_OCTAVE = 1 << BUCKETS_PER_OCTAVE_LOG2 };
-enum { BUCKETS = (64 - BUCKETS_PER_OCTAVE_LOG2 + 1) * BUCKETS_PER_OCTAVE };
+enum { SIZE_BYTES_MAX = 16 * 1024 * 1024 };
 
 struct connection {
   int fd;
@@ -81,48 +55,10 @@ static uint64_t started;
 static uint64_t completed;
 static uint32_t in_flight_count;
 static uint64_t last_completion_ns;
-static uint64_t latency_max_ns;
-static uint64_t histogram[BUCKETS];
+static struct latencies latencies;
 
 static uint64_t content_errors;
 static uint64_t broken_connections;
-
-static void fail(const char *what) {
-  fprintf(stderr, "load_client: %s: %s\n", what, strerror(errno));
-  exit(1);
-}
-
-static uint64_t now_ns(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (uint64_t)time.tv_sec * NS_PER_SECOND + (uint64_t)time.tv_nsec;
-}
-
-/* ---- latency histogram ---- */
-
-static unsigned bucket_of(uint64_t value) {
-  if (value < BUCKETS_PER_OCTAVE) return (unsigned)value;
-  unsigned shift = 63 - (unsigned)__builtin_clzll(value) - BUCKETS_PER_OCTAVE_LOG2;
-  return shift * BUCKETS_PER_OCTAVE + (unsigned)(value >> shift);
-}
-
-/* The middle of the bucket: the inverse of bucket_of, as far as there is one. */
-static uint64_t value_of(unsigned bucket) {
-  if (bucket < 2 * BUCKETS_PER_OCTAVE) return bucket;
-  unsigned shift = bucket / BUCKETS_PER_OCTAVE - 1;
-  uint64_t low = (uint64_t)(bucket - shift * BUCKETS_PER_OCTAVE) << shift;
-  return low + (1ull << shift) / 2;
-}
-
-static uint64_t percentile_ns(double fraction) {
-  uint64_t rank = (uint64_t)((double)completed * fraction);
-  uint64_t seen = 0;
-  for (unsigned bucket = 0; bucket < BUCKETS; bucket++) {
-    seen += histogram[bucket];
-    if (seen > rank) return value_of(bucket);
-  }
-  return latency_max_ns;
-}
 
 /* ---- one connection ---- */
 
@@ -157,9 +93,7 @@ static void send_rest(struct connection *connection) {
 }
 
 static void start_round(struct connection *connection, uint64_t at_ns) {
-  /* Odd factors: consecutive rounds never share a window, nor do neighbours. */
-  uint32_t window = connection->index * 2654435761u + connection->round * 40503u;
-  connection->payload = pattern + window % WINDOW_STARTS;
+  connection->payload = pattern + window_of(connection->index, connection->round);
   connection->round++;
   connection->sent_bytes = 0;
   connection->received_bytes = 0;
@@ -172,9 +106,7 @@ static void start_round(struct connection *connection, uint64_t at_ns) {
 
 static void complete_round(struct connection *connection) {
   uint64_t now = now_ns();
-  uint64_t latency_ns = now - connection->started_ns;
-  histogram[bucket_of(latency_ns)]++;
-  if (latency_ns > latency_max_ns) latency_max_ns = latency_ns;
+  note_latency(&latencies, now - connection->started_ns);
   last_completion_ns = now;
   completed++;
   connection->round_trips++;
@@ -203,37 +135,19 @@ static void receive(struct connection *connection) {
 
 /* ---- phases ---- */
 
-/* From 127.0.0.1 first, then 127.0.0.2 and so on; all of them are this machine. */
-static void bind_source(int fd, uint32_t index) {
-  struct sockaddr_in source = {.sin_family = AF_INET};
-  source.sin_addr.s_addr = htonl(INADDR_LOOPBACK + index / CONNECTIONS_PER_ADDRESS);
-  int on = 1;
-  /* The port is chosen by connect(), which knows the peer; bind() would need it free for all. */
-  if (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on) < 0) {
-    fail("IP_BIND_ADDRESS_NO_PORT");
-  }
-  if (bind(fd, (struct sockaddr *)&source, sizeof source) < 0) fail("bind");
-}
-
 static void open_connections(const struct endpoint *server) {
   for (uint32_t i = 0; i < connection_count; i++) {
     struct connection *connection = &connections[i];
     connection->index = i;
-    connection->fd = endpoint_socket(server, 0);
-    if (connection->fd < 0) fail("socket");
-    if (!endpoint_is_unix(server)) bind_source(connection->fd, i);
-    /* Blocking: the time it takes to connect is not measured. */
-    if (connect(connection->fd, &server->address.any, server->length) < 0) fail("connect");
-    if (fcntl(connection->fd, F_SETFL, O_NONBLOCK) < 0) fail("O_NONBLOCK");
-    if (endpoint_set_no_delay(server, connection->fd) < 0) fail("TCP_NODELAY");
+    connection->fd = open_connection(server, i);
     watch(connection, EPOLL_CTL_ADD, false);
   }
 }
 
 /* Each live connection makes a round trip, and goes on until the time is up. */
 static uint64_t run_phase(uint64_t duration_ms) {
-  started = completed = latency_max_ns = 0;
-  memset(histogram, 0, sizeof histogram);
+  started = completed = 0;
+  memset(&latencies, 0, sizeof latencies);
   uint64_t begin_ns = now_ns();
   last_completion_ns = begin_ns;
   deadline_ns = begin_ns + duration_ms * NS_PER_MS;
@@ -259,42 +173,17 @@ static uint64_t run_phase(uint64_t duration_ms) {
 }
 
 static void report(uint64_t elapsed_ns) {
-  uint32_t idle_connections = 0;
+  struct report figures = {
+      .started = started,
+      .completed = completed,
+      .elapsed_ns = elapsed_ns,
+      .content_errors = content_errors,
+      .broken_connections = broken_connections,
+  };
   for (uint32_t i = 0; i < connection_count; i++) {
-    if (connections[i].round_trips == 0) idle_connections++;
+    if (connections[i].round_trips == 0) figures.idle_connections++;
   }
-  printf("{\"started\":%llu,\"completed\":%llu,\"elapsedNs\":%llu,",
-         (unsigned long long)started, (unsigned long long)completed,
-         (unsigned long long)elapsed_ns);
-  printf("\"contentErrors\":%llu,\"brokenConnections\":%llu,\"idleConnections\":%u,",
-         (unsigned long long)content_errors, (unsigned long long)broken_connections,
-         idle_connections);
-  printf("\"latencyNs\":{\"p50\":%llu,\"p99\":%llu,\"max\":%llu}}\n",
-         (unsigned long long)percentile_ns(0.50), (unsigned long long)percentile_ns(0.99),
-         (unsigned long long)latency_max_ns);
-  fflush(stdout);
-}
-
-static void fill_pattern(void) {
-  /* xorshift64: any fixed seed will do, as long as 64 bytes tell windows apart. */
-  uint64_t state = 0x9e3779b97f4a7c15ull;
-  for (size_t i = 0; i < WINDOW_STARTS + payload_bytes; i++) {
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    pattern[i] = (unsigned char)(state >> 32);
-  }
-}
-
-static uint64_t parse(const char *text, uint64_t max) {
-  char *end;
-  unsigned long long value = strtoull(text, &end, 10);
-  if (*text < '0' || *text > '9' || *end != '\0' || value == 0 || value > max) {
-    fprintf(stderr, "load_client: %s is not a number from 1 to %llu\n", text,
-            (unsigned long long)max);
-    exit(2);
-  }
-  return value;
+  print_report(&figures, &latencies);
 }
 
 int main(int argc, char **argv) {
@@ -303,15 +192,14 @@ int main(int argc, char **argv) {
     fprintf(stderr, "usage: load_client PORT|PATH CONNECTIONS SIZE_BYTES MS\n");
     return 2;
   }
-  connection_count = (uint32_t)parse(argv[2], CONNECTIONS_MAX);
-  payload_bytes = parse(argv[3], SIZE_BYTES_MAX);
-  uint64_t duration_ms = parse(argv[4], 3600 * 1000);
+  connection_count = (uint32_t)parse_number(argv[2], CONNECTIONS_MAX);
+  payload_bytes = parse_number(argv[3], SIZE_BYTES_MAX);
+  uint64_t duration_ms = parse_number(argv[4], 3600 * 1000);
 
   connections = calloc(connection_count, sizeof *connections);
-  pattern = malloc(WINDOW_STARTS + payload_bytes);
+  pattern = make_pattern(payload_bytes);
   scratch = malloc(payload_bytes + 1);
-  if (connections == NULL || pattern == NULL || scratch == NULL) fail("malloc");
-  fill_pattern();
+  if (connections == NULL || scratch == NULL) fail("malloc");
   poller = epoll_create1(EPOLL_CLOEXEC);
   if (poller < 0) fail("epoll_create1");
 
@@ -322,14 +210,9 @@ int main(int argc, char **argv) {
             (unsigned long long)(connection_count - completed), connection_count);
     return 1;
   }
-  puts("ready");
-  fflush(stdout);
-  char line[16];
-  if (fgets(line, sizeof line, stdin) == NULL) return 0;
-
+  if (!told_to_go()) return 0;
   report(run_phase(duration_ms));
-  while (fgets(line, sizeof line, stdin) != NULL) {
-  }
+  wait_for_end_of_input();
   bool clean = content_errors == 0 && broken_connections == 0 && started == completed;
   return clean ? 0 : 1;
 }

@@ -3,8 +3,8 @@
  *
  *   node echo-net.js PORT|PATH
  */
-import { createServer, type ListenOptions } from 'node:net';
-import { endWithInput, isPath, LISTEN_BACKLOG, reportAddress } from './lifetime.js';
+import { createServer } from 'node:net';
+import { serveWithNode } from './lifetime.js';
 
 const server = createServer({ noDelay: true }, (socket) => {
   socket.on('data', (data) => socket.write(data));
@@ -12,14 +12,4 @@ const server = createServer({ noDelay: true }, (socket) => {
   socket.on('error', () => socket.destroy());
 });
 
-const wanted = process.argv[2] ?? '0';
-const place: ListenOptions = isPath(wanted)
-  ? { path: wanted }
-  : { host: '127.0.0.1', port: Number(wanted) };
-
-server.listen({ ...place, backlog: LISTEN_BACKLOG }, () => {
-  const address = server.address();
-  reportAddress(typeof address === 'object' && address !== null ? address.port : wanted);
-});
-
-endWithInput(() => process.exit(0));
+serveWithNode(server, process.argv[2]);

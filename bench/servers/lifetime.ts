@@ -1,5 +1,6 @@
 /** What the harness expects of a server process; `echo_server.c` does the same. */
 
+import type { Server } from 'node:net';
 import { createInterface } from 'node:readline';
 
 /** The same for all servers: 500 connections arrive in one burst. */
@@ -18,6 +19,16 @@ export function reportPorts(ports: readonly number[]): void {
 /** Whether what a server is told to listen at is a path; the other kind is a port. */
 export function isPath(address: string): boolean {
   return address.startsWith('/');
+}
+
+/** A server of Node, at the place that the harness has chosen, until the input ends. */
+export function serveWithNode(server: Server, wanted = '0'): void {
+  const place = isPath(wanted) ? { path: wanted } : { host: '127.0.0.1', port: Number(wanted) };
+  server.listen({ ...place, backlog: LISTEN_BACKLOG }, () => {
+    const address = server.address();
+    reportAddress(typeof address === 'object' && address !== null ? address.port : wanted);
+  });
+  endWithInput(() => process.exit(0));
 }
 
 /**

@@ -32,6 +32,8 @@ const NATIVE_PROGRAMS = [
   'udp_echo_server',
   'udp_load_client',
   'firehose',
+  'broadcast_server',
+  'broadcast_client',
 ];
 
 interface Report {
@@ -80,7 +82,36 @@ const BENCHMARKS: Record<string, { args: readonly string[]; gates: readonly stri
       'round trip, busy: p50 / postMessage',
     ],
   },
+  pool: {
+    args: ['--threads', '1', '--low', '20', '--contenders', 'millrace', '--contenders', 'piscina'],
+    gates: [
+      'empty tasks, 1 threads: rate / piscina',
+      'empty, one at a time, 1 threads: p50 / piscina',
+      'tasks of 1 ms, 1 threads: rate / piscina',
+      'Critical before Low, 1 threads: p99 us to its start',
+      'Critical before Low, 1 threads: p99 of Low tasks that began meanwhile',
+      'Low beside Critical, 1 threads: longest wait / 3 levels of ageing',
+      'Low beside Critical, 1 threads: p99 of Critical tasks that began before an aged one',
+    ],
+  },
+  'net-echo': {
+    args: ['--connections', '50', '--size', '64'],
+    gates: ['50 conn, 64 B, millrace TcpServer: rate / node:net'],
+  },
+  broadcast: {
+    args: ['--connections', '50', '--size', '1024'],
+    gates: ['50 conn, 1 KiB: CPU / C', '50 conn, 1 KiB: deliveries / node:net'],
+  },
+  http: {
+    args: ['--loads', 'keep-alive'],
+    // Without wrk it says so, and measures nothing.
+    gates: hasWrk() ? ['requests, keep-alive: rate / node:http'] : [],
+  },
 };
+
+function hasWrk(): boolean {
+  return spawnSync('wrk', ['--version'], { stdio: 'ignore' }).error === undefined;
+}
 
 function added(kind: Kind, messages: readonly unknown[]): number {
   const tally = tallyOf(kind);
@@ -199,6 +230,31 @@ if (process.platform === 'linux') {
       client.writeLine('go');
       const report = JSON.parse(await client.readLine(ANSWER_TIMEOUT_MS));
       expect(report).to.include({ started: 1, completed: 0, contentErrors: 1 });
+    });
+
+    it('a message that one of those who hear it gets changed, or twice, is noticed', async () => {
+      for (const wrong of ['changed', 'doubled']) {
+        const listeners: Socket[] = [];
+        let messages = 0;
+        const path = await listen((socket) => {
+          listeners.push(socket);
+          socket.on('data', (data) => {
+            messages += 1;
+            const last = listeners.at(-1)!;
+            for (const each of listeners.slice(0, -1)) each.write(data);
+            // The first is the one before "ready", which all have to hear.
+            if (messages === 1 || wrong === 'doubled') last.write(data);
+            if (messages > 1 && wrong === 'changed') data[20] ^= 1;
+            if (messages > 1) last.write(data);
+          });
+        });
+        const client = start('broadcast_client', [path, '3', '64', '50']);
+        expect(await client.readLine(ANSWER_TIMEOUT_MS), wrong).to.equal('ready');
+        client.writeLine('go');
+        const report = JSON.parse(await client.readLine(ANSWER_TIMEOUT_MS));
+        expect(report.contentErrors, wrong).to.equal(1);
+        expect(report.completed, wrong).to.be.below(report.started);
+      }
     });
 
     it('the firehose tells what the server has read, not what was sent', async () => {

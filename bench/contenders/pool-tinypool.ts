@@ -1,0 +1,21 @@
+/**
+ * Tinypool, with the options that it has by default.
+ *
+ *   node pool-tinypool.js THREADS
+ */
+import { fileURLToPath } from 'node:url';
+import { Tinypool } from 'tinypool';
+import { servePool } from './pool-protocol.js';
+
+const threads = Number(process.argv[2]);
+const pool = new Tinypool({
+  filename: fileURLToPath(new URL('pool-tasks-tinypool.js', import.meta.url)),
+  minThreads: threads,
+  maxThreads: threads,
+});
+
+servePool({
+  next: (value) => pool.run(value, { name: 'next' }),
+  spin: (steps) => pool.run(steps, { name: 'spin' }),
+  stamped: (bytes) => pool.run(bytes, { name: 'stampedAndMoved', transferList: [bytes.buffer] }),
+});
