@@ -112,7 +112,11 @@ function judge(samples: readonly ChurnSample[], growthMaxBytes: number, print: P
 }
 
 /** Of the samples between these parts of the run. */
-function medianBytes(samples: readonly ChurnSample[], from: number, to: number): number {
+export function medianBytes(
+  samples: readonly { rssBytes: number }[],
+  from: number,
+  to: number,
+): number {
   const part = samples.slice(Math.floor(samples.length * from), Math.floor(samples.length * to));
   const sorted = part.map(({ rssBytes }) => rssBytes).toSorted((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)];

@@ -5,11 +5,15 @@
  *   npm run soak -- shards --part weave --count 100000 --seed 1
  */
 import { parseArgs } from 'node:util';
+import { abruptScenario } from './abrupt.js';
 import { churnScenario, hourScenario } from './churn.js';
 import { framingScenario } from './framing.js';
 import { idleScenario } from './idle.js';
+import { poolScenario } from './pool.js';
 import type { Choice, Scenario } from './scenario.js';
 import { shardsScenario } from './shards.js';
+import { slowClientsScenario } from './slow-clients.js';
+import { slowReaderScenario } from './slow-reader.js';
 import { stallsScenario } from './stalls.js';
 import { teardownScenario } from './teardown.js';
 
@@ -21,6 +25,10 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   hour: hourScenario,
   shards: shardsScenario,
   framing: framingScenario,
+  pool: poolScenario,
+  abrupt: abruptScenario,
+  'slow-reader': slowReaderScenario,
+  'slow-clients': slowClientsScenario,
 };
 
 const OPTIONS = {
@@ -88,7 +96,7 @@ function printUsage(complaints: readonly string[]): void {
   console.error('usage: npm run soak -- NAME... [--part PART]... [--count N] [--seed N]');
   console.error('       NAME is one of these, or all');
   for (const [name, { summary, parts }] of Object.entries(SCENARIOS)) {
-    console.error(`  ${name.padEnd(10)}${summary}`);
-    if (parts !== undefined) console.error(`  ${''.padEnd(10)}parts: ${parts.join(', ')}`);
+    console.error(`  ${name.padEnd(14)}${summary}`);
+    if (parts !== undefined) console.error(`  ${''.padEnd(14)}parts: ${parts.join(', ')}`);
   }
 }
