@@ -1,4 +1,4 @@
-import type { Expiring, Guest, GuestHost } from '../loop/guest.js';
+import type { Deferred, Expiring, Guest, GuestHost } from '../loop/guest.js';
 import type { Timeout } from '../loop/timer-wheel.js';
 import type { Driver } from '../poll/driver.js';
 import type { Interest } from '../poll/interest.js';
@@ -58,8 +58,8 @@ export class ContextGuest implements Guest, GuestHost {
     return this.#host.random();
   }
 
-  defer(expiring: Expiring): boolean {
-    return this.#host.defer(expiring);
+  defer(deferred: Deferred): boolean {
+    return this.#host.defer(deferred);
   }
 
   escaped(error: unknown): void {

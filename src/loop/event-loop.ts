@@ -345,7 +345,7 @@ export class EventLoop<M = unknown, T = unknown> {
       loop: this,
       registry: this.#registry,
       driver: this.#driver,
-      defer: (expiring) => this.#inTick && this.#ticker.defer(expiring),
+      defer: (deferred) => this.#inTick && this.#ticker.defer(deferred),
     });
     return this.#guests.admit(guest);
   }

@@ -9,7 +9,7 @@
  *   event    ── registration ──┬── handler.ready(loop, token, ...)
  *                              └── recipient.ready(bits)
  *   timeout  ── payload ───────┬── handler.timeout(loop, payload, ...)
- *                              └── expiring.expire()
+ *                              └── expiring.expire(settledMs)
  *
  * All rules of the tick hold for guests as they hold for handlers; their
  * timeouts count for `timerCapacity`.
@@ -36,8 +36,16 @@ export interface Guest {
 
 /** What a guest's timeout calls. */
 export interface Expiring {
-  expire(): void;
+  /**
+   * `settledMs` is the sample that the timeout has waited for: everything that
+   * had arrived by then has been delivered. Whatever else was due by that time
+   * may be treated as expired, and nothing that became due after it (rule L2).
+   */
+  expire(settledMs: number): void;
 }
+
+/** What a guest does when the phase is over. */
+export type Deferred = () => void;
 
 /** What a loop offers to one guest. */
 export interface GuestHost {
@@ -59,7 +67,7 @@ export interface GuestHost {
    * Calls back once the phase of the tick is over that is under way: for what
    * is better done once than after each of many callbacks. False outside of ticks.
    */
-  defer(expiring: Expiring): boolean;
+  defer(deferred: Deferred): boolean;
 
   /**
    * Where what a callback threw goes if the guest does not handle it: it ends
@@ -85,7 +93,7 @@ export interface GuestParts {
   loop: EventLoop;
   registry: Registry;
   driver: Driver;
-  readonly defer: (expiring: Expiring) => boolean;
+  readonly defer: (deferred: Deferred) => boolean;
 }
 
 /** The guests of a loop. */

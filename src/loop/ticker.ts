@@ -30,7 +30,7 @@ import { Budget } from './budget.js';
 import type { ResolvedConfig } from './config.js';
 import type { EventLoop } from './event-loop.js';
 import { FollowUp } from './follow-up.js';
-import { type Expiring, GuestTimer } from './guest.js';
+import { type Deferred, GuestTimer } from './guest.js';
 import type { Handler } from './handler.js';
 import type { Inbox } from './inbox.js';
 import { Lookout } from './lookout.js';
@@ -86,6 +86,8 @@ export class Ticker<M, T> {
   #sampleTail = 0;
   #samplePolled = false;
   #fullPolls = 0;
+  /** The sample for which timers were collected last: all that had arrived by then has been delivered. */
+  #settledMs = 0;
 
   /** Timeouts from this one on were armed in this tick, and fire in a later one (rule T5). */
   #tickSequence = 0;
@@ -94,7 +96,7 @@ export class Ticker<M, T> {
   #armedMs = Infinity;
 
   /** What guests want to do when the phase is over. */
-  readonly #deferred: Expiring[] = [];
+  readonly #deferred: Deferred[] = [];
 
   readonly #lookout: Lookout;
   readonly #followUp = new FollowUp();
@@ -203,15 +205,15 @@ export class Ticker<M, T> {
   }
 
   /** See {@link GuestHost.defer}. */
-  defer(expiring: Expiring): true {
-    this.#deferred.push(expiring);
+  defer(deferred: Deferred): true {
+    this.#deferred.push(deferred);
     return true;
   }
 
   #callDeferred(): void {
     // One at a time: what throws is not called again, and the rest is.
     for (let next = this.#deferred.pop(); next !== undefined; next = this.#deferred.pop()) {
-      next.expire();
+      next();
     }
   }
 
@@ -398,7 +400,8 @@ export class Ticker<M, T> {
   #timers(handler: Handler<M, T>): void {
     if (this.#isSampleSettled()) {
       this.#sampleHeld = false;
-      this.#wheel.collect(this.#sampleMs, this.#tickSequence);
+      this.#settledMs = this.#sampleMs;
+      this.#wheel.collect(this.#settledMs, this.#tickSequence);
     }
     while (this.#wheel.hasDue) {
       this.#fire(handler);
@@ -419,7 +422,7 @@ export class Ticker<M, T> {
     this.#counters.timers += 1;
     recordLateness(this.#counters, lateMs);
     if (payload instanceof GuestTimer) {
-      payload.expiring.expire();
+      payload.expiring.expire(this.#settledMs);
       return;
     }
     handler.timeout?.(this.#loop, payload as T, { dueMs, lateMs, missed });

@@ -12,11 +12,11 @@ const PARKED_MS = 1e12;
  */
 export class Alarm implements Expiring {
   readonly #host: GuestHost;
-  readonly #ring: () => void;
+  readonly #ring: (settledMs: number) => void;
   #timeout: Timeout;
   #dueMs = Infinity;
 
-  constructor(host: GuestHost, ring: () => void) {
+  constructor(host: GuestHost, ring: (settledMs: number) => void) {
     this.#host = host;
     this.#ring = ring;
     this.#timeout = host.timeout(this, PARKED_MS);
@@ -34,10 +34,10 @@ export class Alarm implements Expiring {
     this.#timeout = this.#host.timeout(this, delayMs);
   }
 
-  expire(): void {
+  expire(settledMs: number): void {
     this.#dueMs = Infinity;
     this.#timeout = this.#host.timeout(this, PARKED_MS);
-    this.#ring();
+    this.#ring(settledMs);
   }
 
   cancel(): void {

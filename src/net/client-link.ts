@@ -145,8 +145,8 @@ export class ClientLink implements Owner {
     this.#group.setAlarm(this.#dueMs);
   }
 
-  rang(nowMs: number): number {
-    if (nowMs >= this.#dueMs) {
+  rang(settledMs: number): number {
+    if (settledMs >= this.#dueMs) {
       this.#dueMs = Infinity;
       if (this.#state === 'waiting') this.#attempt();
       else this.failed(systemError(ETIMEDOUT, 'connect'));

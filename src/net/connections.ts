@@ -22,7 +22,7 @@ export interface Keeper {
   readonly context: ServerContext;
   /** The last connection is gone. */
   emptied(): void;
-  rang(nowMs: number): number;
+  rang(settledMs: number): number;
   dismissed(): void;
 }
 
@@ -153,8 +153,8 @@ export class Connections implements Owner, Reception {
     for (const connection of this.all.values()) connection.end('closed');
   }
 
-  rang(nowMs: number): number {
-    return this.#keeper.rang(nowMs);
+  rang(settledMs: number): number {
+    return this.#keeper.rang(settledMs);
   }
 
   dismissed(): void {

@@ -12,7 +12,7 @@
  * what is brought about at any other time is delivered in the next tick.
  */
 import type { EventLoop } from '../loop/event-loop.js';
-import type { Expiring, Guest, GuestHost } from '../loop/guest.js';
+import type { Guest, GuestHost } from '../loop/guest.js';
 import { CLOSE_TIMEOUT_MS } from '../limits.js';
 import { ActivityList } from './activity-list.js';
 import { Alarm } from './alarm.js';
@@ -30,8 +30,8 @@ export interface Owner {
   closed(connection: Connection): void;
   /** The notice: calls `onError`, if there is an error, and `onDisconnect`. */
   disconnected(connection: Connection): void;
-  /** Something may be due; returns when the next thing will be. */
-  rang(nowMs: number): number;
+  /** What was due by then is; returns when the next thing will be. */
+  rang(settledMs: number): number;
   /** The loop, or the instance of the actor, is gone. */
   dismissed(): void;
 }
@@ -52,6 +52,8 @@ export class Group implements Guest, Task {
   /** Connections that are being closed, with bytes that the peer has not taken. */
   readonly closing: ActivityList;
   readonly #alarm: Alarm;
+  /** Up to when what the peers had sent has been read, as the alarm knows it. */
+  #settledMs = 0;
   /** Counts dispatches, so that one may be told from another. */
   dispatchCount = 0;
   #notices: Task[] = [];
@@ -60,10 +62,8 @@ export class Group implements Guest, Task {
   /** With bytes that were not offered to the kernel yet. */
   #unwritten: Outbox[] = [];
   #isWriting = false;
-  readonly #writer: Expiring & Task = {
-    expire: () => this.dispatch(this.#writer, 0),
-    perform: () => this.#writeAll(),
-  };
+  readonly #writer: Task = { perform: () => this.#writeAll() };
+  readonly #write = (): void => this.dispatch(this.#writer, 0);
 
   /** `roomBytes` is what one read fetches: much for many connections, a piece for one. */
   constructor(
@@ -80,7 +80,10 @@ export class Group implements Guest, Task {
     this.idle = idleTimeoutMs > 0 ? new ActivityList(idleTimeoutMs) : null;
     this.closing = new ActivityList(Math.min(idleTimeoutMs || Infinity, CLOSE_TIMEOUT_MS));
     try {
-      this.#alarm = new Alarm(this.host, () => this.dispatch(this, 0));
+      this.#alarm = new Alarm(this.host, (settledMs) => {
+        this.#settledMs = settledMs;
+        this.dispatch(this, 0);
+      });
     } catch (error) {
       this.host.leave();
       throw error;
@@ -118,7 +121,7 @@ export class Group implements Guest, Task {
    */
   deferWrite(outbox: Outbox): boolean {
     if (!this.#isDispatching || this.#isWriting) return false;
-    if (this.#unwritten.length === 0 && !this.host.defer(this.#writer)) return false;
+    if (this.#unwritten.length === 0 && !this.host.defer(this.#write)) return false;
     this.#unwritten.push(outbox);
     return true;
   }
@@ -149,11 +152,11 @@ export class Group implements Guest, Task {
 
   /** The alarm has rung. */
   perform(): void {
-    const nowMs = this.host.driver.now();
-    this.idle?.expire(nowMs);
-    this.closing.expire(nowMs);
+    const settledMs = this.#settledMs;
+    this.idle?.expire(settledMs);
+    this.closing.expire(settledMs);
     const dueMs = Math.min(
-      this.owner.rang(nowMs),
+      this.owner.rang(settledMs),
       this.idle?.dueMs ?? Infinity,
       this.closing.dueMs,
     );

@@ -68,7 +68,7 @@ export class TcpServer implements ServerContext {
     const keeper = {
       context: this,
       emptied: () => this.#finishIfDone(),
-      rang: (nowMs: number) => this.#rang(nowMs),
+      rang: (settledMs: number) => this.#rang(settledMs),
       dismissed: () => this.#finish(),
     };
     this.#connections = new Connections(loop, keeper, this.#settings, handler);
@@ -183,9 +183,9 @@ export class TcpServer implements ServerContext {
     if (this.isListening) this.#connections.listening(this.#localAddress!);
   }
 
-  #rang(nowMs: number): number {
+  #rang(settledMs: number): number {
     const deadlineMs = this.#stopping?.deadlineMs ?? Infinity;
-    if (nowMs < deadlineMs) return deadlineMs;
+    if (settledMs < deadlineMs) return deadlineMs;
     this.#connections.endAll();
     return Infinity;
   }

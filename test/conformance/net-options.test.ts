@@ -82,6 +82,33 @@ describeNet('options', (stage) => {
     expect(recorder.events).to.deep.equal(['disconnect 1 idle', 'disconnect 2 idle']);
   });
 
+  it('L2: what comes in while another is found idle keeps its connection', async () => {
+    let skewMs = 0;
+    const driver: Driver = {
+      ...nativeDriver,
+      now: () => nativeDriver.now() + skewMs,
+      nowOrLater: () => nativeDriver.nowOrLater() + skewMs,
+    };
+    const loop = stage.loop({ driver });
+    const recorder = new Recorder();
+    const server = stage.serve(recorder, { idleTimeoutMs: 400_000 }, loop);
+    void loop.run({ notify: (_, act) => (act as () => void)() });
+    await stage.peer(server);
+    await eventually(() => expect(server.connectionCount).to.equal(1));
+    skewMs = 100_000;
+    const second = await stage.peer(server);
+    await eventually(() => expect(server.connectionCount).to.equal(2));
+    recorder.events.length = 0;
+    // The first is due when the tick takes its sample, the second only when its byte waits.
+    skewMs = 450_000;
+    loop.channel().send(() => {
+      second.socket.write('x');
+      skewMs = 600_000;
+    });
+    await eventually(() => expect(recorder.events).to.have.length(2));
+    expect(recorder.events).to.deep.equal(['disconnect 1 idle', 'data 2 x']);
+  });
+
   it('N7: what the kernel takes is a sign of life as well', async () => {
     const server = stage.serve(QUIET, { idleTimeoutMs: 800 });
     const peer = await stage.peer(server);

@@ -45,6 +45,16 @@ function readySource({ driver, poller, loop }: World, token: number): FakeSource
 }
 
 describe('the tick', () => {
+  it('L2: a guest is told the sample that its timeout waited for, not what time it is by now', () => {
+    const w = world();
+    const host = w.loop.admit({ dismissed: () => undefined });
+    const told: number[] = [];
+    host.timeout({ expire: () => void (w.driver.clockMs += 5) }, 0);
+    host.timeout({ expire: (settledMs) => void told.push(settledMs) }, 0);
+    w.loop.runOnce({});
+    expect(told).to.deep.equal([1000]);
+  });
+
   it('L1: delivers I/O, then messages, then timers, then tick()', () => {
     const w = world();
     w.loop.timeout('t', 0);
