@@ -46,7 +46,8 @@ export const ERROR_CODES = Object.freeze({
   ERR_MAILBOX_FULL: 'The mailbox of the actor is full; the message was not taken.',
   ERR_ASK_TIMEOUT: 'The actor did not answer in time.',
   ERR_NO_SUCH_METHOD: 'The handler has no public method of this name.',
-  ERR_NOT_IN_ACTOR: 'The operation belongs to a loop of its own, and an actor shares one.',
+  ERR_NOT_IN_ACTOR:
+    'The operation belongs to the owner of the loop or pool, which an actor shares.',
   ERR_MODULE_NOT_FOUND: 'There is no module at this URL.',
   ERR_MODULE_FAILED: 'Importing the module failed.',
   ERR_NO_HANDLER_CLASS: 'The module does not export what was asked for, or no Handler class.',

@@ -172,6 +172,13 @@ export const AHEAD_ONE_MS = 5;
 /** A thread that gave no answer for so long, or twice, is not to keep what it has not begun. */
 export const STUCK_MS = 5;
 
+/**
+ * What other threads read of a pool's metrics is brought up to date at the end
+ * of each of its ticks, and after so long while a task that lies with a thread
+ * may begin.
+ */
+export const BOARD_STALE_MS = 5;
+
 /** For a thread whose task was given up to end by itself: to be terminated is the last resort. */
 export const RECYCLE_STOP_MS = 100;
 

@@ -1,3 +1,4 @@
+import type { ComputePool } from '../compute/compute-pool.js';
 import type { EventLoop } from '../loop/event-loop.js';
 import type { Sender } from '../loop/sender.js';
 import type { ActorRef } from './actor-ref.js';
@@ -42,6 +43,15 @@ export interface ActorContext<M = unknown, T = unknown> extends EventLoop<M, T> 
    * @throws MillraceError ERR_ACTOR_STOPPED; TypeError ERR_INVALID_ARG_TYPE
    */
   watch(actor: ActorRef, stopped: (reason: StopReason) => unknown): () => void;
+
+  /**
+   * The pool of the system, the same for all actors on all shards. Tasks that
+   * an instance has begun go on when it stops, crashes or is restarted; to give
+   * them up, pass a signal. `close()` rejects with ERR_NOT_IN_ACTOR.
+   *
+   * @throws MillraceError ERR_ACTOR_STOPPED
+   */
+  readonly compute: ComputePool;
 
   /** Begins to stop this actor, as `self.stop()` does, and does not wait for it. */
   stop(): void;

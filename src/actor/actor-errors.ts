@@ -36,6 +36,21 @@ export function systemStopped(name: string): MillraceError {
   );
 }
 
+export function notInActor(operation: string): MillraceError {
+  return new MillraceError(
+    'ERR_NOT_IN_ACTOR',
+    `${operation} is for loops of one's own; an actor shares its loop, and ends with stop()`,
+  );
+}
+
+/** The pool belongs to the system. */
+export function poolNotOwned(): MillraceError {
+  return new MillraceError(
+    'ERR_NOT_IN_ACTOR',
+    'an actor cannot close the compute pool, which all actors share; system.stop() does',
+  );
+}
+
 export function nameTaken(name: string): MillraceError {
   return new MillraceError(
     'ERR_NAME_TAKEN',

@@ -1,4 +1,5 @@
 /** ActorSystem: the public face of a system of actors. What it does is in `home.ts`. */
+import type { ComputePool } from '../compute/compute-pool.js';
 import { illegalConstructor, invalidType, invalidValue } from '../errors.js';
 import type { ActorRef } from './actor-ref.js';
 import type { HandlerClass } from './handler-class.js';
@@ -46,6 +47,15 @@ export class ActorSystem {
   /** As given to `start()`. */
   get name(): string {
     return this.#home.name;
+  }
+
+  /**
+   * The compute pool of the system, which all its actors share. Belongs to
+   * this thread; its threads are started when there are tasks. `stop()` closes
+   * it; closed before that, it is closed for all.
+   */
+  get compute(): ComputePool {
+    return this.#home.pool;
   }
 
   /**
@@ -112,9 +122,10 @@ export class ActorSystem {
   /**
    * Stops everything in order: no new messages; mailboxes are drained, promises
    * of callbacks settle, children stop before their parents, `stopped()` is
-   * called; then the loops are closed. What is still pending after `timeoutMs`
-   * is given up, and its asks reject with ERR_ACTOR_STOPPED. Idempotent: the
-   * first call decides.
+   * called; then the compute pool is drained, and the loops are closed. What is
+   * still pending after `timeoutMs` is given up: asks reject with
+   * ERR_ACTOR_STOPPED, tasks with ERR_POOL_CLOSED. Idempotent: the first call
+   * decides.
    *
    * @throws (rejects) TypeError ERR_INVALID_ARG_TYPE, ERR_UNKNOWN_OPTION;
    * RangeError ERR_OUT_OF_RANGE

@@ -1,4 +1,6 @@
 /** The context of one instance of an actor; `actor-context.ts` says what it is to users. */
+import type { ComputePool } from '../compute/compute-pool.js';
+import { TaskPriority } from '../compute/task-priority.js';
 import { invalidType, MillraceError } from '../errors.js';
 import { DEFAULT_STOP_TIMEOUT_MS, FIRST_AUTOMATIC_TOKEN } from '../limits.js';
 import { EventLoop } from '../loop/event-loop.js';
@@ -12,7 +14,7 @@ import { PollOpt } from '../poll/poll-opt.js';
 import { ReadHint } from '../poll/read-hint.js';
 import { Source } from '../poll/source.js';
 import { requireToken, type Token } from '../poll/token.js';
-import { actorStopped } from './actor-errors.js';
+import { actorStopped, notInActor } from './actor-errors.js';
 import { ActorRef } from './actor-ref.js';
 import { ActorTimer, type TimerOwner } from './actor-timer.js';
 import type { Cell } from './cell.js';
@@ -246,6 +248,23 @@ export class Context implements TimerOwner, SourceOwner {
     return !this.#isLive;
   }
 
+  // --- Compute -----------------------------------------------------------
+
+  /** Of the system; what an instance has begun there goes on without it. */
+  get compute(): ComputePool {
+    this.#requireLive();
+    return this.#cell.shard.host.compute;
+  }
+
+  spawnCompute(
+    module: URL,
+    fn: string,
+    args?: readonly unknown[],
+    priority: TaskPriority = TaskPriority.Normal,
+  ): boolean {
+    return this.compute.spawn(module, fn, args, { priority });
+  }
+
   // --- Guests ------------------------------------------------------------
 
   /** Lives until this instance is gone, its farewell included; what escapes is a crash. */
@@ -285,14 +304,6 @@ export class Context implements TimerOwner, SourceOwner {
 
   [Symbol.dispose](): never {
     throw notInActor('close()');
-  }
-
-  get compute(): never {
-    throw notInActor('compute');
-  }
-
-  spawnCompute(): never {
-    throw notInActor('spawnCompute()');
   }
 
   ref(): never {
@@ -335,10 +346,3 @@ export class Context implements TimerOwner, SourceOwner {
 // A context is an EventLoop to whoever asks with instanceof. It cannot extend
 // the class, whose constructor opens a poller; it overrides all its members.
 Object.setPrototypeOf(Context.prototype, EventLoop.prototype);
-
-function notInActor(operation: string): MillraceError {
-  return new MillraceError(
-    'ERR_NOT_IN_ACTOR',
-    `${operation} is for loops of one's own; an actor shares its loop, and ends with stop()`,
-  );
-}

@@ -2,8 +2,9 @@
  * What the shards of a system say to each other about the system itself. All
  * of it travels in mail, so that references in it work and errors are whole.
  */
-import type { ActorRef } from './actor-ref.js';
 import type { MessagePort } from 'node:worker_threads';
+import type { TaskPriority } from '../compute/task-priority.js';
+import type { ActorRef } from './actor-ref.js';
 import type { PeerAddress } from './link.js';
 import type { ShardMetrics } from './metrics.js';
 import type { ResolvedSpawnOptions } from './options.js';
@@ -24,6 +25,24 @@ export interface HomeApi {
   named(name: string, actor: ActorRef): void;
   gone(actor: ActorRef): void;
   event(name: SystemEventName, payload: unknown): void;
+  /** A task whose arguments could not be sent is counted all the same. */
+  taskUnsent(): void;
+}
+
+/** A task for the pool of the system, as a shard asks home for it. */
+export interface TaskCall {
+  readonly href: string;
+  readonly name: string;
+  readonly priority: TaskPriority;
+  readonly timeoutMs: number | null;
+  /** On the clock that all threads share. */
+  readonly calledMs: number;
+  readonly reports: boolean;
+  /** Whether somebody wants the result. */
+  readonly isAwaited: boolean;
+  /** What of the arguments moves. */
+  readonly transfer: readonly object[] | null;
+  readonly args: readonly unknown[];
 }
 
 /** What every other shard serves. */

@@ -4,6 +4,7 @@
  * listens, and the threads of the other shards.
  */
 import { randomUUID } from 'node:crypto';
+import { ComputePool } from '../compute/compute-pool.js';
 import { outOfRange } from '../errors.js';
 import { nameTaken, shardIsDown, systemStopped } from './actor-errors.js';
 import type { ActorRef } from './actor-ref.js';
@@ -15,6 +16,7 @@ import {
   requireSpawnable,
 } from './handler-class.js';
 import type { HomeApi, Restored } from './home-api.js';
+import { lend } from './lent-pool.js';
 import { type AnyListener, callListener, Listeners } from './listeners.js';
 import { mergeMetrics, type SystemMetrics } from './metrics.js';
 import { orDiscard, spawnOfModule } from './module-spawn.js';
@@ -32,6 +34,7 @@ import { type LostActor, Records } from './records.js';
 import { SYSTEM_EVENTS, type SystemEventName, type SystemEvents } from './reports.js';
 import { Shard, type ShardHost } from './shard.js';
 import { type ShardDeath, ShardThreads, type ShardThreadsHost } from './shard-threads.js';
+import { type PoolShare, TaskDesk } from './task-desk.js';
 
 export class Home implements ShardHost, ShardThreadsHost {
   readonly id: string;
@@ -43,6 +46,11 @@ export class Home implements ShardHost, ShardThreadsHost {
   /** Of this thread. Its number is the one after those of the worker threads. */
   readonly #shard: Shard;
   readonly #records: Records;
+  readonly #desk: TaskDesk;
+  /** The pool of the system, as the user has it, */
+  readonly pool: ComputePool;
+  /** and as the actors of this thread do. */
+  readonly compute: ComputePool;
   #peers: Peers | null = null;
   #threads: ShardThreads | null = null;
   /** Actors on their way to a shard, which does not count them yet. */
@@ -58,6 +66,9 @@ export class Home implements ShardHost, ShardThreadsHost {
     const places = shards === 0 ? null : new Places();
     this.#shard = new Shard(shards, this, options, { places });
     this.#records = new Records(shards);
+    this.#desk = new TaskDesk(options.compute, shards);
+    this.pool = new ComputePool(undefined, this.#desk.pool);
+    this.compute = lend(this.#desk.pool);
     this.#placed = new Array<number>(shards).fill(0);
     void this.#superviseShard();
   }
@@ -67,6 +78,7 @@ export class Home implements ShardHost, ShardThreadsHost {
     const { shards } = this.#options;
     if (shards === 0) return;
     this.#peers = new Peers(this.#shard, { incarnation: 0, count: shards + 1, api: this.#api() });
+    this.#peers.desk = this.#desk;
     this.#threads = new ShardThreads(this.#options, this.#peers, this);
     try {
       await this.#threads.start();
@@ -209,7 +221,12 @@ export class Home implements ShardHost, ShardThreadsHost {
       },
       gone: (actor) => this.gone(actor),
       event: (name, payload) => this.emit(name, payload as SystemEvents[typeof name][0]),
+      taskUnsent: () => this.#desk.pool.countUnsent(),
     };
+  }
+
+  get poolShare(): PoolShare {
+    return this.#desk.share;
   }
 
   // --- Events ------------------------------------------------------------
@@ -255,6 +272,7 @@ export class Home implements ShardHost, ShardThreadsHost {
     const { code, error } = exit;
     const peers = this.#peers!;
     peers.down(shard, cause);
+    peers.afterMail(this.#desk.lose(shard));
     this.#records.orphan(shard);
     this.emit('shardExit', { shard, code, error });
     places.closeAll((slot, generation, count) => {
@@ -306,13 +324,26 @@ export class Home implements ShardHost, ShardThreadsHost {
   }
 
   async #stop(timeoutMs: number): Promise<void> {
+    const deadlineMs = performance.now() + timeoutMs;
     // All together: an actor that drains may wait for the answer of another shard.
     await Promise.all([this.#threads?.drain(timeoutMs), this.#shard.drain(timeoutMs)]);
+    await this.#drainPool(Math.max(0, deadlineMs - performance.now()));
     this.#lastMetrics = await this.metrics();
     await this.#close();
   }
 
+  /** Not before the actors, which may wait for tasks, nor before their last ones are here. */
+  async #drainPool(timeoutMs: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      if (this.#peers === null) resolve();
+      else this.#peers.afterMail(resolve);
+    });
+    await this.#shard.within(this.#desk.pool.close(true), timeoutMs);
+    await this.#desk.close();
+  }
+
   async #close(): Promise<void> {
+    await this.#desk.close();
     await this.#threads?.stop();
     this.#peers?.close();
     await this.#shard.close();
@@ -330,6 +361,7 @@ export class Home implements ShardHost, ShardThreadsHost {
       this.emit('shardExit', { shard: this.#shard.number, code: null, error });
       this.#shard.abandon(error);
       this.#peers?.close();
+      void this.#desk.close();
     }
   }
 

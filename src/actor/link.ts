@@ -35,6 +35,8 @@ export interface PeerAddress {
 export interface Replied {
   answer(value: unknown): void;
   fail(error: unknown): void;
+  /** How far it is. */
+  reported?(value: unknown): void;
 }
 
 export interface CallOptions<R> {
@@ -310,6 +312,10 @@ export class Link {
     this.#replied.delete(id);
     if (kind === MailKind.ANSWER) replied?.answer(payload);
     else replied?.fail(payload);
+  }
+
+  reported({ id, payload }: Mail): void {
+    this.#replied.get(id)?.reported?.(payload);
   }
 
   // --- Stops and watches -------------------------------------------------

@@ -3,7 +3,8 @@
  * so that it is one shape for the codec and for the engine.
  *
  *   to an actor   MESSAGE  ASK  STOP  WATCH  UNWATCH  ROOM  CHILD_CRASHED  CHILD_STOPPED
- *   to a shard    ANSWER  FAILURE  STOPPED (by id)   CALL  NOTE (of its own methods)
+ *   to a shard    ANSWER  FAILURE  REPORT  STOPPED (by id)   CALL  NOTE (of its own methods)
+ *   to home       TASK  TASK_ABORT   for the pool of the system
  *
  * Only messages and asks take places in a mailbox; whatever the runtime has to
  * say is exempt from the capacity.
@@ -29,6 +30,10 @@ export const MailKind = {
   NOTE: 13,
   /** Within a thread: a function to be called in the order of messages. */
   ERRAND: 14,
+  /** Of which ANSWER or FAILURE is the end, and REPORT tells how far it is. */
+  TASK: 15,
+  TASK_ABORT: 16,
+  REPORT: 17,
 } as const;
 export type MailKind = (typeof MailKind)[keyof typeof MailKind];
 

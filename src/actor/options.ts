@@ -1,6 +1,11 @@
 /** What can be set on a system and on an actor: names, ranges, defaults. */
 import type { ResourceLimits } from 'node:worker_threads';
 import { movedWith } from '../channel/transfer.js';
+import {
+  type ComputePoolOptions,
+  resolvePoolOptions,
+  type ResolvedPoolOptions,
+} from '../compute/options.js';
 import { invalidType, invalidValue, outOfRange } from '../errors.js';
 import {
   DEFAULT_ASK_TIMEOUT_MS,
@@ -43,6 +48,8 @@ export interface SystemOptions {
   slowHandlerMs?: number;
   /** Of the thread of each shard, as for Node's Worker. @default Node's own */
   resourceLimits?: ResourceLimits;
+  /** For the compute pool that all actors share. */
+  compute?: ComputePoolOptions;
 }
 
 /** What happens to a message for a full mailbox (rule A10). */
@@ -104,6 +111,7 @@ export interface ResolvedSystemOptions extends ResolvedShardOptions {
   readonly name: string;
   readonly shards: number;
   readonly resourceLimits: ResourceLimits | undefined;
+  readonly compute: ResolvedPoolOptions;
 }
 
 export type MailboxPolicy = Readonly<Required<MailboxOptions>>;
@@ -158,7 +166,7 @@ const DEFAULT_ASK: ResolvedAskOptions = Object.freeze({
 });
 
 export function resolveSystemOptions(options: SystemOptions | undefined): ResolvedSystemOptions {
-  const known = ['shards', 'name', 'loop', 'slowHandlerMs', 'resourceLimits'];
+  const known = ['shards', 'name', 'loop', 'slowHandlerMs', 'resourceLimits', 'compute'];
   const given = requireOptions('options', options, known);
   const { shards = DEFAULT_SHARDS, resourceLimits } = given;
   requireInteger('options.shards', shards, { min: 0, max: SHARDS_MAX });
@@ -175,6 +183,7 @@ export function resolveSystemOptions(options: SystemOptions | undefined): Resolv
     shards,
     resourceLimits,
     loop,
+    compute: resolvePoolOptions('options.compute', given.compute),
     slowHandlerMs: requirePeriod('options.slowHandlerMs', slowHandlerMs),
   };
 }

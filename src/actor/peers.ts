@@ -20,6 +20,7 @@ import type { RefusalReason } from './reports.js';
 import type { Shard } from './shard.js';
 import { StoppedMailbox } from './stopped-mailbox.js';
 import type { StopReason } from './stop-reason.js';
+import type { TaskDesk } from './task-desk.js';
 
 /** Numbers of questions of one incarnation of a shard; those of the next one are larger. */
 const IDS_MAX = 2 ** 40;
@@ -45,6 +46,8 @@ export class Peers {
   readonly #shard: Shard;
   readonly #links: Link[];
   readonly #serve: Dispatch;
+  /** Of home: takes the tasks of other shards. */
+  desk: TaskDesk | null = null;
   #id: number;
 
   constructor(shard: Shard, { incarnation, count, api }: PeersOptions) {
@@ -118,9 +121,14 @@ export class Peers {
       this.#shard.places?.release(unsent.slot);
       this.#shard.cells.at(unsent.slot)?.stir();
     };
+    this.afterMail(check);
+  }
+
+  /** Calls `errand` when all that other shards have sent until now was received. */
+  afterMail(errand: () => void): void {
     // What is in its lane is let in with the next tick at the latest, so that
     // the second errand comes after all of it.
-    this.#errand(() => this.#errand(check));
+    this.#errand(() => this.#errand(errand));
   }
 
   #errand(errand: () => void): void {
@@ -208,6 +216,15 @@ export class Peers {
         return;
       case MailKind.UNWATCH:
         this.#sender(mail).removeWatcher(mail.id);
+        return;
+      case MailKind.REPORT:
+        this.#sender(mail).reported(mail);
+        return;
+      case MailKind.TASK:
+        this.desk?.submit(this.#sender(mail), mail);
+        return;
+      case MailKind.TASK_ABORT:
+        this.desk?.abort(this.#sender(mail), mail);
         return;
       case MailKind.CALL:
         void this.#answer(mail);

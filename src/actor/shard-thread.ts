@@ -4,6 +4,7 @@
  */
 import { sharedMemory } from '../channel/shared-memory.js';
 import { openThreadPort } from '../channel/thread-ports.js';
+import { ComputePool } from '../compute/compute-pool.js';
 import { provideCrossing } from '../loop/crossing.js';
 import type { ServedThread } from '../thread/worker-side.js';
 import { systemStopped } from './actor-errors.js';
@@ -32,8 +33,10 @@ import {
 import type { ParentAddress } from './parent.js';
 import { Peers } from './peers.js';
 import { Places } from './places.js';
+import { RemoteDispatcher } from './remote-dispatcher.js';
 import { SYSTEM_EVENTS, type SystemEventName } from './reports.js';
 import { Shard, type ShardHost } from './shard.js';
+import type { PoolShare } from './task-desk.js';
 
 /** What home starts a shard with. */
 export interface ShardThreadData {
@@ -47,6 +50,7 @@ export interface ShardThreadData {
   readonly generation: number;
   readonly places: SharedArrayBuffer;
   readonly counters: SharedCounters;
+  readonly pool: PoolShare;
   readonly options: ResolvedShardOptions;
 }
 
@@ -62,6 +66,8 @@ class ShardThread implements ShardHost {
   readonly #shard: Shard;
   readonly #peers: Peers;
   readonly #home: Link;
+  readonly #dispatcher: RemoteDispatcher;
+  readonly compute: ComputePool;
   readonly #running: Promise<void>;
   /** What begins the back-offs of actors that were restored. */
   #revivals: (() => void)[] = [];
@@ -70,16 +76,19 @@ class ShardThread implements ShardHost {
     this.id = system;
     this.name = name;
     const places = new Places(rest.places);
-    const { counters, generation, options } = rest;
+    const { counters, generation, pool, options } = rest;
     this.#shard = new Shard(shard, this, options, { places, counters, generation });
     this.#peers = new Peers(this.#shard, { incarnation, count: shards + 1, api: this.#api() });
     this.#home = this.#peers.link(shards);
+    this.#dispatcher = new RemoteDispatcher(this.#home, pool);
+    this.compute = new ComputePool(undefined, this.#dispatcher);
     this.#running = this.#shard.run();
     // Not if it runs out of memory: then nothing of it is called any more.
     process.once('exit', () => this.#shard.leaveNote());
   }
 
   async stop(): Promise<void> {
+    this.#dispatcher.abandon();
     this.#peers.close();
     await this.#shard.close();
     await this.#running;

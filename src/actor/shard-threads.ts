@@ -34,6 +34,7 @@ import type { Peers } from './peers.js';
 import { Places } from './places.js';
 import type { ShardThreadData } from './shard-thread.js';
 import { Supervisor } from './supervision.js';
+import type { PoolShare } from './task-desk.js';
 
 const ENTRY = new URL('../../workers/shard.js', import.meta.url);
 const MODULE = new URL('./shard-thread.js', import.meta.url);
@@ -56,6 +57,7 @@ export interface ShardDeath {
 }
 
 export interface ShardThreadsHost {
+  readonly poolShare: PoolShare;
   /** A thread has ended that should not have. */
   died(shard: number, death: ShardDeath): void;
   /** Its successor is up, and reachable from here alone. Resolves when its actors are in place. */
@@ -185,6 +187,7 @@ export class ShardThreads {
       generation,
       places: places.buffer,
       counters,
+      pool: this.#host.poolShare,
       options: { loop, slowHandlerMs },
     };
     const thread = await WorkerThread.start<ShardControl>(

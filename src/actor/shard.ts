@@ -14,6 +14,7 @@
  * it knows of the others: a message from there enters with slot and
  * generation, and finds its cell by them.
  */
+import type { ComputePool } from '../compute/compute-pool.js';
 import { DEFAULT_TIMER_CAPACITY, EXITS_KEPT, TIMER_CAPACITY_MAX } from '../limits.js';
 import { EventLoop } from '../loop/event-loop.js';
 import type { Sender } from '../loop/sender.js';
@@ -73,6 +74,8 @@ export interface ShardHost {
     parent: Cell | null,
   ): Promise<ActorRef>;
   lookup(name: string): Promise<ActorRef | null>;
+  /** The pool of the system, as actors have it. */
+  readonly compute: ComputePool;
   /** The actor has stopped; its name is free. */
   gone(actor: ActorRef): void;
   listens(event: SystemEventName): boolean;

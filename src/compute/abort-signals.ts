@@ -3,18 +3,17 @@
  * of the pool: Node takes a crowd of them for a leak, and needs the longer the
  * more there are to find one.
  */
-import type { Task } from './task.js';
 
-export class AbortSignals {
-  readonly #groups = new Map<AbortSignal, Group>();
-  readonly #aborted: (task: Task) => void;
+export class AbortSignals<T> {
+  readonly #groups = new Map<AbortSignal, Group<T>>();
+  readonly #aborted: (task: T) => void;
 
   /** `aborted` is called with each task of a signal. */
-  constructor(aborted: (task: Task) => void) {
+  constructor(aborted: (task: T) => void) {
     this.#aborted = aborted;
   }
 
-  add(signal: AbortSignal, task: Task): void {
+  add(signal: AbortSignal, task: T): void {
     let group = this.#groups.get(signal);
     if (group === undefined) {
       group = new Group(this.#aborted);
@@ -24,7 +23,7 @@ export class AbortSignals {
     group.tasks.add(task);
   }
 
-  remove(signal: AbortSignal, task: Task): void {
+  remove(signal: AbortSignal, task: T): void {
     const group = this.#groups.get(signal);
     if (group === undefined) return;
     group.tasks.delete(task);
@@ -35,11 +34,11 @@ export class AbortSignals {
 }
 
 /** The tasks of one signal; itself the listener, which saves a closure. */
-class Group {
-  readonly tasks = new Set<Task>();
-  readonly #aborted: (task: Task) => void;
+class Group<T> {
+  readonly tasks = new Set<T>();
+  readonly #aborted: (task: T) => void;
 
-  constructor(aborted: (task: Task) => void) {
+  constructor(aborted: (task: T) => void) {
     this.#aborted = aborted;
   }
 

@@ -11,6 +11,7 @@ import {
   resolveTaskOptions,
   type TaskOptions,
 } from './options.js';
+import type { PoolBackend } from './pool-backend.js';
 import type { Caller, TaskRequest } from './task.js';
 import { createTaskModule, type TaskModule } from './task-module.js';
 
@@ -24,24 +25,28 @@ const NO_ARGS: readonly unknown[] = Object.freeze([]);
  * settled. Threads are started when there are tasks for them, and stay until
  * `close()`. The pool keeps the process alive while tasks wait or run.
  *
- * Belongs to the thread that made it, which may be a worker thread. Promises
- * settle when that thread comes to it: not during a long callback, and not
- * while `loop.runSync()` has taken the thread over.
+ * Belongs to the thread that made it, which may be a worker thread; that of an
+ * actor system serves the actors of all its threads. Promises settle when the
+ * thread that called comes to it: not during a long callback, and not while
+ * `loop.runSync()` has taken it over.
  */
 export class ComputePool {
-  readonly #dispatcher: Dispatcher;
+  readonly #backend: PoolBackend;
 
   /**
    * @throws TypeError ERR_INVALID_ARG_TYPE, ERR_UNKNOWN_OPTION; RangeError
    * ERR_OUT_OF_RANGE
    */
-  constructor(options?: ComputePoolOptions) {
-    this.#dispatcher = new Dispatcher(resolvePoolOptions(options));
+  constructor(options?: ComputePoolOptions);
+  /** @internal A pool that is there already, perhaps on another thread. */
+  constructor(options: undefined, backend: PoolBackend);
+  constructor(options?: ComputePoolOptions, backend?: PoolBackend) {
+    this.#backend = backend ?? new Dispatcher(resolvePoolOptions('options', options));
   }
 
   /** Whether `close()` was called. */
   get closed(): boolean {
-    return this.#dispatcher.isClosing;
+    return this.#backend.isClosing;
   }
 
   /**
@@ -113,9 +118,12 @@ export class ComputePool {
     return this.#moduleWith<T>(new URL(module.href), undefined);
   }
 
-  /** What was counted so far. The histograms are the living ones. */
+  /**
+   * What was counted so far; on other threads of an actor system, as it was
+   * published last. The histograms are the living ones.
+   */
   metrics(): ComputeMetrics {
-    return this.#dispatcher.metrics();
+    return this.#backend.metrics();
   }
 
   /**
@@ -124,11 +132,12 @@ export class ComputePool {
    * ERR_POOL_CLOSED; this may also follow a close that still waits. Resolves
    * when the threads have gone. Idempotent.
    *
-   * @throws (rejects) TypeError ERR_INVALID_ARG_TYPE, ERR_UNKNOWN_OPTION
+   * @throws (rejects) TypeError ERR_INVALID_ARG_TYPE, ERR_UNKNOWN_OPTION; in
+   * an actor MillraceError ERR_NOT_IN_ACTOR
    */
   async close(options?: CloseOptions): Promise<void> {
     const { drain } = resolveCloseOptions(options);
-    await this.#dispatcher.close(drain);
+    await this.#backend.close(drain);
   }
 
   /** As `close()`. */
@@ -155,8 +164,8 @@ export class ComputePool {
     request: TaskRequest,
     caller: Caller | null,
   ): void {
-    const target = this.#dispatcher.target(module.href, name);
-    this.#dispatcher.submit({ target, args: args ?? NO_ARGS, request, caller });
+    const { href } = module;
+    this.#backend.submit({ href, name, args: args ?? NO_ARGS, request, caller });
   }
 }
 

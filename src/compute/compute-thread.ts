@@ -175,7 +175,8 @@ export class ComputeThread {
   #post(task: Task, position: number, sender: Sender<Call | Definition>): boolean {
     const { request, target } = task;
     const reports = request?.onProgress !== undefined;
-    const call: Call = { position, target: target.number, reports, args: task.args ?? [] };
+    const { isRelayed, args } = task;
+    const call: Call = { position, target: target.number, reports, isRelayed, args: args ?? [] };
     const moved = request?.transfer;
     if (moved === undefined) return sender.send(call);
     try {

@@ -12,6 +12,8 @@
  * one queue and rule P1, not what lies with the threads.
  */
 import { callSafely } from '../call-safely.js';
+import { discard } from '../channel/side-channel.js';
+import { transfer } from '../channel/transfer.js';
 import type { SenderHandle } from '../loop/crossing.js';
 import { nativeDriver } from '../poll/native-driver.js';
 import type { ThreadExit } from '../thread/worker-thread.js';
@@ -30,19 +32,34 @@ import { publishFailure } from './failures.js';
 import { type Answer, Outcome } from './messages.js';
 import { type ComputeMetrics, Counters } from './metrics.js';
 import type { ResolvedPoolOptions } from './options.js';
+import type { PoolBackend } from './pool-backend.js';
 import { PoolLoop, type PoolLoopHost } from './pool-loop.js';
-import { Ending, type Order, Task } from './task.js';
+import { Ending, type Order, type RelayedOrder, Task } from './task.js';
+import { TaskPlaces } from './task-places.js';
 import { TaskPriority } from './task-priority.js';
 import { TaskQueue } from './task-queue.js';
-import { type Target, Targets } from './targets.js';
+import { Targets } from './targets.js';
 
-export class Dispatcher implements CrewHost, PoolLoopHost {
+/** For a pool that other threads use. */
+export interface Relaying {
+  /** How many may; each has a number below. */
+  readonly takers: number;
+  /** Called when the metrics are not what they were, or soon may not be. */
+  readonly changed: () => void;
+}
+
+const UNSHARED: Relaying = { takers: 0, changed: () => {} };
+
+export class Dispatcher implements PoolBackend, CrewHost, PoolLoopHost {
   readonly #options: ResolvedPoolOptions;
   readonly #queue: TaskQueue<Task>;
   readonly #targets = new Targets();
   readonly #counters = new Counters();
-  readonly #signals = new AbortSignals((task) => this.#abort(task));
+  readonly #signals = new AbortSignals<Task>((task) => this.#abort(task));
   readonly #crew: Crew;
+  /** One for each task that was submitted and has not settled, wherever it was. */
+  readonly places: TaskPlaces;
+  readonly #changed: () => void;
   /** Of the threads to which an answer may belong, by number. */
   readonly #threads = new Map<number, ComputeThread>();
   /** Tasks with threads, by priority. */
@@ -58,8 +75,10 @@ export class Dispatcher implements CrewHost, PoolLoopHost {
   #closed: Promise<void> | null = null;
   #drained: (() => void) | null = null;
 
-  constructor(options: ResolvedPoolOptions) {
+  constructor(options: ResolvedPoolOptions, { takers, changed }: Relaying = UNSHARED) {
     this.#options = options;
+    this.places = TaskPlaces.create(options, takers);
+    this.#changed = changed;
     this.#queue = new TaskQueue(options.agingMs);
     this.#crew = new Crew(options, this);
   }
@@ -72,40 +91,66 @@ export class Dispatcher implements CrewHost, PoolLoopHost {
 
   /** @throws MillraceError ERR_POOL_CLOSED, ERR_QUEUE_FULL; the abort reason; a system error */
   submit(order: Order): void {
-    const { request } = order;
     if (this.#isClosing) throw poolClosed();
-    request.signal?.throwIfAborted();
-    if (!this.#hasRoom()) throw queueFull(this.#options.queueCapacity);
+    order.request.signal?.throwIfAborted();
     const loop = (this.#loop ??= new PoolLoop(this));
-    const place = { sequence: this.#sequence++, nowMs: nativeDriver.nowOrLater() };
-    const task = new Task(order, place);
+    if (!this.places.take() && !this.places.take(this.#endedUnread())) {
+      throw queueFull(this.#options.queueCapacity);
+    }
+    this.#admit(loop, order, false);
+  }
+
+  /**
+   * As {@link submit}, for another thread, which has taken the place.
+   *
+   * @throws MillraceError ERR_POOL_CLOSED; a system error
+   */
+  relay(order: RelayedOrder): Task {
+    try {
+      if (this.#isClosing) throw poolClosed();
+      return this.#admit((this.#loop ??= new PoolLoop(this)), order, true);
+    } catch (error) {
+      this.places.release();
+      throw error;
+    }
+  }
+
+  /** Counts a task of another thread whose arguments could not be sent here. */
+  countUnsent(): void {
+    this.#counters.submitted += 1;
+    this.#counters.ended(Ending.FAILED);
+    this.#changed();
+  }
+
+  #admit(loop: PoolLoop, order: Order | RelayedOrder, isRelayed: boolean): Task {
+    const { href, name, request } = order;
+    const nowMs = nativeDriver.nowOrLater();
+    const target = this.#targets.of(href, name);
+    const task = new Task(order, { target, sequence: this.#sequence++, nowMs, isRelayed });
     if (request.signal !== undefined) this.#signals.add(request.signal, task);
-    if (request.timeoutMs !== undefined) loop.setDeadline(task, request.timeoutMs);
+    if (request.timeoutMs !== undefined) {
+      const elapsedMs = 'calledMs' in order ? nowMs - order.calledMs : 0;
+      loop.setDeadline(task, Math.max(0, request.timeoutMs - elapsedMs));
+    }
     this.#counters.submitted += 1;
     if (this.#pending === 0) loop.ref();
     this.#pending += 1;
     this.#queue.add(task);
+    this.#changed();
     if (this.#hasSentBelow(task.priority)) this.#makeWay(task);
     else if (!this.#isFeedDue) this.#feed();
+    return task;
   }
 
-  target(href: string, name: string): Target {
-    return this.#targets.of(href, name);
-  }
-
-  /** One task for each thread does not count as waiting: it will be begun at once. */
-  #hasRoom(): boolean {
-    const { queueCapacity, threads } = this.#options;
-    const limit = queueCapacity + threads;
-    if (this.#pending < limit) return true;
-    // Some may have ended, of which the answers were not read yet.
+  /** Tasks that have ended, and of which the answers were not read yet. */
+  #endedUnread(): number {
     let ended = 0;
     for (const thread of this.#crew.threads) {
       thread.eachFromLast((_, claim) => {
         if (claim === Claim.RETURNED || claim === Claim.THREW) ended += 1;
       });
     }
-    return this.#pending - ended < limit;
+    return ended;
   }
 
   #hasSentBelow(priority: TaskPriority): boolean {
@@ -163,6 +208,7 @@ export class Dispatcher implements CrewHost, PoolLoopHost {
       return;
     }
     this.#sent[task.priority] += 1;
+    this.#changed();
     if (thread.count > 1) this.#watch();
   }
 
@@ -216,10 +262,11 @@ export class Dispatcher implements CrewHost, PoolLoopHost {
   // --- Answers -----------------------------------------------------------
 
   answered(answer: Answer): void {
-    const { outcome, position, value } = answer;
+    const { outcome, position } = answer;
     const thread = this.#threads.get(answer.thread);
     if (thread === undefined) return;
     const task = thread.at(position);
+    const value = task === null ? discarded(answer) : received(answer);
     if (outcome === Outcome.PROGRESS) {
       thread.claims.releaseReport();
       const onProgress = task?.request?.onProgress;
@@ -256,6 +303,20 @@ export class Dispatcher implements CrewHost, PoolLoopHost {
     this.#drop(task, Ending.CANCELLED, task.request?.signal?.reason);
   }
 
+  /** Gives a task up, whether it waits or runs. */
+  cancel(task: Task, reason: unknown): void {
+    if (!task.isSettled) this.#drop(task, Ending.CANCELLED, reason);
+  }
+
+  /** Gives a task up that no thread has begun; another one goes on. */
+  cancelQueued(task: Task, reason: unknown): void {
+    const { thread } = task;
+    if (task.isSettled || (thread !== null && !thread.recall(task))) return;
+    if (thread !== null) this.#noteGone(task);
+    this.#reject(task, Ending.CANCELLED, reason);
+    if (thread !== null) this.#feed();
+  }
+
   #drop(task: Task, ending: Ending, error: unknown): void {
     const { thread } = task;
     const isBegun = thread !== null && !thread.recall(task);
@@ -275,7 +336,7 @@ export class Dispatcher implements CrewHost, PoolLoopHost {
   #reject(task: Task, ending: Ending, error: unknown): void {
     const { caller, target } = task;
     this.#settle(task, ending);
-    if (caller !== null) caller.reject(error);
+    if (caller !== null) caller.reject(error, ending);
     else if (ending === Ending.FAILED) publishFailure(target, error);
   }
 
@@ -291,7 +352,9 @@ export class Dispatcher implements CrewHost, PoolLoopHost {
     if (signal !== undefined) this.#signals.remove(signal, task);
     if (task.timeout !== null) this.#loop?.clearDeadline(task);
     task.release();
+    this.places.release();
     this.#pending -= 1;
+    this.#changed();
     if (this.#pending > 0) return;
     this.#loop?.unref();
     this.#drained?.();
@@ -344,12 +407,18 @@ export class Dispatcher implements CrewHost, PoolLoopHost {
   /** Nothing can be received any more. */
   failed(error: unknown): void {
     this.#isClosing = true;
+    this.places.close();
     this.#crew.close();
     this.#giveUpAll((task) => this.#fail(task, error));
     void this.#crew.stop();
   }
 
   // --- Metrics, and the end ----------------------------------------------
+
+  /** Tasks that were sent to threads, begun or not. */
+  get sent(): number {
+    return this.#sent.reduce((sum, count) => sum + count);
+  }
 
   metrics(): ComputeMetrics {
     const depths = DEPTHS.map((priority) => this.#queue.depth(priority));
@@ -372,6 +441,7 @@ export class Dispatcher implements CrewHost, PoolLoopHost {
   /** Idempotent; a close that gives up what is left may follow one that waits for it. */
   close(drain: boolean): Promise<void> {
     this.#isClosing = true;
+    this.places.close();
     if (!drain) {
       this.#crew.close();
       const error = poolClosed();
@@ -403,6 +473,15 @@ export class Dispatcher implements CrewHost, PoolLoopHost {
     await this.#crew.stop();
     await loop.close();
   }
+}
+
+/** What it moves will move once more, to the thread of the caller. */
+function received({ value, moved }: Answer): unknown {
+  return moved === null ? value : transfer(value as object, moved);
+}
+
+function discarded({ moved }: Answer): void {
+  if (moved !== null) discard(moved);
 }
 
 const DEPTHS = [

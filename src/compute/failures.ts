@@ -1,6 +1,5 @@
 /** What becomes of the errors of tasks for which nobody waits. */
 import { channel as diagnosticsChannel } from 'node:diagnostics_channel';
-import type { Target } from './targets.js';
 
 /** Published on `millrace:task-failed` for each task that `spawn()` began and that failed. */
 export interface TaskFailure {
@@ -13,7 +12,10 @@ export interface TaskFailure {
 
 const failedChannel = diagnosticsChannel('millrace:task-failed');
 
-export function publishFailure({ href, name }: Target, error: unknown): void {
+export function publishFailure(
+  { href, name }: { readonly href: string; readonly name: string },
+  error: unknown,
+): void {
   if (!failedChannel.hasSubscribers) return;
   failedChannel.publish({ module: href, fn: name, error } satisfies TaskFailure);
 }

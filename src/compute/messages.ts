@@ -17,6 +17,8 @@ export interface Call {
   readonly target: number;
   /** Whether somebody listens to its progress. */
   readonly reports: boolean;
+  /** Whether the pool has to know what its results move: see {@link Answer.moved}. */
+  readonly isRelayed: boolean;
   readonly args: readonly unknown[];
 }
 
@@ -30,6 +32,8 @@ export interface Answer {
   readonly position: number;
   readonly outcome: Outcome;
   readonly value: unknown;
+  /** Of a task of another thread: what the value moves, and will move again. */
+  readonly moved: readonly object[] | null;
   /** On the clock of the system, which all threads share. 0 for progress. */
   readonly beganMs: number;
   readonly tookMs: number;

@@ -35,6 +35,20 @@ export interface ComputeMetrics {
   runTime: RecordableHistogram;
 }
 
+/** All that are numbers. */
+export const METRICS_COUNTS = [
+  'tasksSubmitted',
+  'tasksCompleted',
+  'tasksFailed',
+  'tasksCancelled',
+  'activeWorkers',
+  'queueDepthLow',
+  'queueDepthNormal',
+  'queueDepthHigh',
+  'queueDepthCritical',
+  'totalExecutionTimeNs',
+] as const;
+
 export class Counters {
   submitted = 0;
   readonly #endings = [0, 0, 0];

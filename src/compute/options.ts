@@ -82,19 +82,23 @@ const DEFAULT_REQUEST: TaskRequest = Object.freeze({
   onProgress: undefined,
 });
 
-export function resolvePoolOptions(options: ComputePoolOptions | undefined): ResolvedPoolOptions {
-  const given = requireOptions('options', options, POOL_OPTIONS);
+/** `name` is that of the argument, for messages. */
+export function resolvePoolOptions(
+  name: string,
+  options: ComputePoolOptions | undefined,
+): ResolvedPoolOptions {
+  const given = requireOptions(name, options, POOL_OPTIONS);
   const { resourceLimits } = given;
   const threads = given.threads ?? DEFAULT_COMPUTE_THREADS;
   const queueCapacity = given.queueCapacity ?? DEFAULT_QUEUE_CAPACITY;
-  if (resourceLimits !== undefined) requireObject('options.resourceLimits', resourceLimits);
+  if (resourceLimits !== undefined) requireObject(`${name}.resourceLimits`, resourceLimits);
   return {
-    threads: requireInteger('options.threads', threads, { min: 1, max: COMPUTE_THREADS_MAX }),
-    queueCapacity: requireInteger('options.queueCapacity', queueCapacity, {
+    threads: requireInteger(`${name}.threads`, threads, { min: 1, max: COMPUTE_THREADS_MAX }),
+    queueCapacity: requireInteger(`${name}.queueCapacity`, queueCapacity, {
       min: 0,
       max: QUEUE_CAPACITY_MAX,
     }),
-    agingMs: requirePeriod('options.agingMs', given.agingMs ?? DEFAULT_AGING_MS),
+    agingMs: requirePeriod(`${name}.agingMs`, given.agingMs ?? DEFAULT_AGING_MS),
     resourceLimits,
   };
 }

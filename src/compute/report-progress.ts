@@ -38,8 +38,8 @@ export function leaveTask(): void {
  * Called in a task, directly or anywhere below it, also after an `await`: sends
  * `value` to the `onProgress` of its caller. Reports arrive in order, and all
  * of them before the result. Without an `onProgress` it does nothing. If the
- * caller's thread is more than 1,024 reports behind, it blocks until that has
- * caught up.
+ * thread of the pool is more than 1,024 reports behind, it blocks until that
+ * has caught up.
  *
  * @param value anything that can be cloned; copied at once
  * @throws MillraceError ERR_NOT_IN_TASK outside of a task, also when called

@@ -33,6 +33,7 @@ export class TaskRunner extends Handler<Call | Definition> {
   /** The task under way, while it is asynchronous; null: the thread is free. */
   #call: Call | null = null;
   #beganMs = 0;
+  #isRelayed = false;
   /** What arrived since that began; taken from the front. */
   #backlog: (Call | Definition)[] = [];
   #backlogHead = 0;
@@ -57,6 +58,7 @@ export class TaskRunner extends Handler<Call | Definition> {
 
   #begin(call: Call): void {
     this.#call = call;
+    this.#isRelayed = call.isRelayed;
     this.#beganMs = nativeDriver.now();
     const known = this.#functions.known(call.target);
     if (known === null) {
@@ -140,14 +142,17 @@ export class TaskRunner extends Handler<Call | Definition> {
   #send(position: number, outcome: Outcome, value: unknown): void {
     const beganMs = this.#beganMs;
     const tookMs = nativeDriver.now() - beganMs;
-    const answer: Answer = { thread: this.#thread, position, outcome, value, beganMs, tookMs };
-    const moved = movedWith(value);
-    if (moved === undefined) {
+    const noted = movedWith(value);
+    const list = noted === undefined ? null : ([...noted] as object[]);
+    const moved = this.#isRelayed ? list : null;
+    const thread = this.#thread;
+    const answer: Answer = { thread, position, outcome, value, moved, beganMs, tookMs };
+    if (list === null) {
       this.#pool.send(answer);
       return;
     }
     forgetMoved(value);
-    this.#pool.send(transfer(answer, [...moved] as object[]));
+    this.#pool.send(transfer(answer, list));
   }
 
   #reporter({ position }: Call): Reporter {

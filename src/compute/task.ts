@@ -18,7 +18,7 @@ export interface TaskRequest {
 /** Who waits for the result; null: nobody does. */
 export interface Caller {
   resolve(value: unknown): void;
-  reject(error: unknown): void;
+  reject(error: unknown, ending: Ending): void;
 }
 
 /** How a task ended, for the metrics. */
@@ -27,16 +27,27 @@ export type Ending = (typeof Ending)[keyof typeof Ending];
 
 /** What to run, how, and for whom. */
 export interface Order {
-  readonly target: Target;
+  /** The module's URL, and the name of its export. */
+  readonly href: string;
+  readonly name: string;
   readonly args: readonly unknown[];
   readonly request: TaskRequest;
   readonly caller: Caller | null;
 }
 
+/** An order of another thread. */
+export interface RelayedOrder extends Order {
+  readonly caller: Caller;
+  /** When it was called there, on the clock that all threads share. */
+  readonly calledMs: number;
+}
+
 /** Where it stands among others. */
 interface Place {
+  readonly target: Target;
   readonly sequence: number;
   readonly nowMs: number;
+  readonly isRelayed: boolean;
 }
 
 export class Task implements Queueable {
@@ -44,6 +55,8 @@ export class Task implements Queueable {
   readonly sequence: number;
   readonly submittedMs: number;
   readonly target: Target;
+  /** What its results move is to move once more, to the thread of its caller. */
+  readonly isRelayed: boolean;
   isQueued = false;
   isSettled = false;
   /** Whether the metrics have counted its end, which they may see before the pool does. */
@@ -61,9 +74,9 @@ export class Task implements Queueable {
   /** How long it was expected to run when it was sent. */
   expectedMs = 0;
 
-  constructor(order: Order, { sequence, nowMs }: Place) {
-    const { target, args, request, caller } = order;
+  constructor({ args, request, caller }: Order, { target, sequence, nowMs, isRelayed }: Place) {
     this.target = target;
+    this.isRelayed = isRelayed;
     this.args = args;
     this.request = request;
     this.caller = caller;

@@ -354,7 +354,8 @@ export class EventLoop<M = unknown, T = unknown> {
 
   /**
    * This loop's own pool, made when it is first asked for, with the defaults
-   * of a ComputePool. The loop's `close()` closes it with `drain: false`.
+   * of a ComputePool. The loop's `close()` closes it with `drain: false`. In
+   * an actor: the one pool of its system.
    *
    * @throws MillraceError ERR_LOOP_CLOSED
    */

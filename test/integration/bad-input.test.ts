@@ -46,7 +46,7 @@ import { withFakeThreads } from '../support/fake-inlet.js';
 import { inFlight } from '../support/flights.js';
 import { leavesNothingBehind } from '../support/leaks.js';
 import { acceptFrom, bytes, closingAfterEach, type Own, tcpPair } from '../support/sockets.js';
-import { type Thrown, thrownBy } from '../support/thrown.js';
+import { rejectionOf, type Thrown, thrownBy } from '../support/thrown.js';
 import { Paths, unixStreams } from '../support/unix.js';
 import { wrongValues } from '../support/wrong-values.js';
 
@@ -153,6 +153,7 @@ const SUBJECTS: Record<string, Subject> = {
       once: { args: () => ['crash', () => {}] },
       off: { args: () => ['crash', () => {}] },
       metrics: NOTHING,
+      compute: NOTHING,
       stop: { args: () => [soon] },
       'Symbol.asyncDispose': NOTHING,
     },
@@ -717,6 +718,28 @@ describe('bad input', function () {
       expect(error.message).to.include(`use ${right}`);
     });
   }
+
+  it('the options of the pool of a system: names, types and limits', async () => {
+    const refused: [object, string, string][] = [
+      [{ thread: 1 }, 'ERR_UNKNOWN_OPTION', 'use threads'],
+      [{ threads: 0 }, 'ERR_OUT_OF_RANGE', 'options.compute.threads'],
+      [{ threads: 257 }, 'ERR_OUT_OF_RANGE', 'options.compute.threads'],
+      [{ queueCapacity: 0.5 }, 'ERR_OUT_OF_RANGE', 'options.compute.queueCapacity'],
+      [{ queueCapacity: 2 ** 24 + 1 }, 'ERR_OUT_OF_RANGE', 'options.compute.queueCapacity'],
+      [{ agingMs: 0 }, 'ERR_OUT_OF_RANGE', 'options.compute.agingMs'],
+      [{ agingMs: '1' }, 'ERR_INVALID_ARG_TYPE', 'options.compute.agingMs'],
+      [{ resourceLimits: 1 }, 'ERR_INVALID_ARG_TYPE', 'options.compute.resourceLimits'],
+    ];
+    for (const [compute, code, words] of refused) {
+      const error = await rejectionOf(ActorSystem.start({ shards: 0, compute }));
+      expect(error.code).to.equal(code);
+      expect(error.message).to.include(words);
+    }
+    for (const wrong of [1, 'text', null]) {
+      const error = await rejectionOf(ActorSystem.start({ compute: wrong as never }));
+      expect(error.code).to.equal('ERR_INVALID_ARG_TYPE');
+    }
+  });
 
   it('the limits of each option of a loop, both sides', () => {
     const limits: [string, number, number][] = [

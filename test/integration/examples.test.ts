@@ -428,6 +428,15 @@ describe('examples', function () {
     });
   });
 
+  it('23-hash-in-an-actor answers while the pool hashes', async () => {
+    expect(await outputOf('23-hash-in-an-actor')).to.deep.equal([
+      '3 under way',
+      '64 digits, 3 different',
+      '3 done, 0 failed',
+      '',
+    ]);
+  });
+
   for (const echo of ['04-echo-server', '18-tcp-server']) {
     describe(echo, () => {
       let server: Program;

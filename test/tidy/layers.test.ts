@@ -26,10 +26,7 @@ const LAYERS = [
 ];
 
 /** Layers that may not know each other, though they stand on one floor. */
-const NEIGHBOURS = [
-  ['src/actor', 'src/compute'],
-  ['src/cluster', 'src/raft', 'src/sim'],
-];
+const NEIGHBOURS = [['src/cluster', 'src/raft', 'src/sim']];
 
 /** What `package.json` exports. */
 const EXPORTS = ['src/index.ts', 'src/net/index.ts'];
