@@ -86,7 +86,7 @@ export class Ticker<M, T> {
   #sampleTail = 0;
   #samplePolled = false;
   #fullPolls = 0;
-  /** The sample for which timers were collected last: all that had arrived by then has been delivered. */
+  /** The sample of the timers that are due: all that had arrived by then has been delivered. */
   #settledMs = 0;
 
   /** Timeouts from this one on were armed in this tick, and fire in a later one (rule T5). */

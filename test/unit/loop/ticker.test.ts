@@ -45,7 +45,7 @@ function readySource({ driver, poller, loop }: World, token: number): FakeSource
 }
 
 describe('the tick', () => {
-  it('L2: a guest is told the sample that its timeout waited for, not what time it is by now', () => {
+  it('L2: a guest is told the sample that its timeout waited for, not the time', () => {
     const w = world();
     const host = w.loop.admit({ dismissed: () => undefined });
     const told: number[] = [];
