@@ -231,6 +231,10 @@ export const DEFAULT_CALL_TIMEOUT_MS = 10_000;
 /** A thread is up after some 30 ms, on a busy machine after seconds. */
 export const DEFAULT_START_TIMEOUT_MS = 10_000;
 
+/** MiB with less of which Node ends the process instead of the thread: 2 and 0.1 on some versions. */
+export const OLD_GENERATION_MB_MIN = 4;
+export const STACK_MB_MIN = 0.5;
+
 /** A thread that did not come up has little to put in order. */
 export const FAILED_START_STOP_MS = 1_000;
 

@@ -17,11 +17,11 @@ import {
   SHARDS_MAX,
 } from '../limits.js';
 import { type EventLoopConfig, resolveConfig } from '../loop/config.js';
+import { requireResourceLimits } from '../thread/resource-limits.js';
 import {
   requireBoolean,
   requireDuration,
   requireInteger,
-  requireObject,
   requireOptions,
   requirePeriod,
 } from '../validate.js';
@@ -168,9 +168,8 @@ const DEFAULT_ASK: ResolvedAskOptions = Object.freeze({
 export function resolveSystemOptions(options: SystemOptions | undefined): ResolvedSystemOptions {
   const known = ['shards', 'name', 'loop', 'slowHandlerMs', 'resourceLimits', 'compute'];
   const given = requireOptions('options', options, known);
-  const { shards = DEFAULT_SHARDS, resourceLimits } = given;
+  const { shards = DEFAULT_SHARDS } = given;
   requireInteger('options.shards', shards, { min: 0, max: SHARDS_MAX });
-  if (resourceLimits !== undefined) requireObject('options.resourceLimits', resourceLimits);
   const loop: EventLoopConfig = requireOptions('options.loop', given.loop, LOOP_OPTIONS);
   const slowHandlerMs = given.slowHandlerMs ?? DEFAULT_SLOW_HANDLER_MS;
   // Shards of other threads check it when it is too late to say which option it was.
@@ -181,7 +180,7 @@ export function resolveSystemOptions(options: SystemOptions | undefined): Resolv
   return {
     name: requireName('options.name', given.name ?? 'millrace'),
     shards,
-    resourceLimits,
+    resourceLimits: requireResourceLimits('options.resourceLimits', given.resourceLimits),
     loop,
     compute: resolvePoolOptions('options.compute', given.compute),
     slowHandlerMs: requirePeriod('options.slowHandlerMs', slowHandlerMs),

@@ -8,11 +8,11 @@ import {
   DEFAULT_QUEUE_CAPACITY,
   QUEUE_CAPACITY_MAX,
 } from '../limits.js';
+import { requireResourceLimits } from '../thread/resource-limits.js';
 import {
   requireBoolean,
   requireDuration,
   requireInteger,
-  requireObject,
   requireOptions,
   requirePeriod,
 } from '../validate.js';
@@ -88,10 +88,8 @@ export function resolvePoolOptions(
   options: ComputePoolOptions | undefined,
 ): ResolvedPoolOptions {
   const given = requireOptions(name, options, POOL_OPTIONS);
-  const { resourceLimits } = given;
   const threads = given.threads ?? DEFAULT_COMPUTE_THREADS;
   const queueCapacity = given.queueCapacity ?? DEFAULT_QUEUE_CAPACITY;
-  if (resourceLimits !== undefined) requireObject(`${name}.resourceLimits`, resourceLimits);
   return {
     threads: requireInteger(`${name}.threads`, threads, { min: 1, max: COMPUTE_THREADS_MAX }),
     queueCapacity: requireInteger(`${name}.queueCapacity`, queueCapacity, {
@@ -99,7 +97,7 @@ export function resolvePoolOptions(
       max: QUEUE_CAPACITY_MAX,
     }),
     agingMs: requirePeriod(`${name}.agingMs`, given.agingMs ?? DEFAULT_AGING_MS),
-    resourceLimits,
+    resourceLimits: requireResourceLimits(`${name}.resourceLimits`, given.resourceLimits),
   };
 }
 

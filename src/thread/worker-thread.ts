@@ -8,7 +8,7 @@ import {
   DEFAULT_STOP_TIMEOUT_MS,
   FAILED_START_STOP_MS,
 } from '../limits.js';
-import { requireObject, requireOptions, requireTimeLimit } from '../validate.js';
+import { requireOptions, requireTimeLimit } from '../validate.js';
 import {
   type ControlLink,
   connect,
@@ -18,6 +18,7 @@ import {
 } from './control-link.js';
 import type { OwnerLife, StartMessage, ThreadLife } from './lifecycle.js';
 import { transferListOf } from './parcel.js';
+import { requireResourceLimits } from './resource-limits.js';
 
 export interface WorkerThreadOptions {
   /** For messages, debuggers and profilers. @default 'worker' */
@@ -95,10 +96,7 @@ export class WorkerThread<Api> {
       'options.startTimeoutMs',
       given.startTimeoutMs ?? DEFAULT_START_TIMEOUT_MS,
     );
-    // Node takes what is no object for no limits.
-    if (given.resourceLimits !== undefined) {
-      requireObject('options.resourceLimits', given.resourceLimits);
-    }
+    requireResourceLimits('options.resourceLimits', given.resourceLimits);
     given.signal?.throwIfAborted();
     const thread = new WorkerThread<Api>(entry, data, given);
     await thread.#comeUp(limitMs, given.signal);

@@ -11,6 +11,7 @@
  * What is exported and has no row fails the test.
  */
 import { openSync } from 'node:fs';
+import type { ResourceLimits } from 'node:worker_threads';
 import { expect } from 'chai';
 import * as millrace from '../../src/index.js';
 import {
@@ -719,6 +720,21 @@ describe('bad input', function () {
     });
   }
 
+  it('limits under which Node would end the process are refused', async () => {
+    const refused: [ResourceLimits, string][] = [
+      [{ maxOldGenerationSizeMb: 3 }, 'maxOldGenerationSizeMb must be a number of MiB from 4'],
+      [{ stackSizeMb: 0.1 }, 'stackSizeMb must be a number of MiB from 0.5'],
+      [{ maxYoungGenerationSizeMb: Infinity }, 'maxYoungGenerationSizeMb'],
+      [{ codeRangeSizeMb: Number.NaN }, 'codeRangeSizeMb'],
+    ];
+    for (const [resourceLimits, words] of refused) {
+      const error = await rejectionOf(ActorSystem.start({ resourceLimits }));
+      expect(error).to.be.instanceOf(RangeError).and.include({ code: 'ERR_OUT_OF_RANGE' });
+      expect(error.message).to.include(words);
+      expect(() => new ComputePool({ resourceLimits })).to.throw(RangeError, words);
+    }
+  });
+
   it('the options of the pool of a system: names, types and limits', async () => {
     const refused: [object, string, string][] = [
       [{ thread: 1 }, 'ERR_UNKNOWN_OPTION', 'use threads'],
@@ -729,6 +745,7 @@ describe('bad input', function () {
       [{ agingMs: 0 }, 'ERR_OUT_OF_RANGE', 'options.compute.agingMs'],
       [{ agingMs: '1' }, 'ERR_INVALID_ARG_TYPE', 'options.compute.agingMs'],
       [{ resourceLimits: 1 }, 'ERR_INVALID_ARG_TYPE', 'options.compute.resourceLimits'],
+      [{ resourceLimits: { stackSizeMB: 4 } }, 'ERR_UNKNOWN_OPTION', 'use stackSizeMb'],
     ];
     for (const [compute, code, words] of refused) {
       const error = await rejectionOf(ActorSystem.start({ shards: 0, compute }));
