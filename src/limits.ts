@@ -231,7 +231,7 @@ export const DEFAULT_CALL_TIMEOUT_MS = 10_000;
 /** A thread is up after some 30 ms, on a busy machine after seconds. */
 export const DEFAULT_START_TIMEOUT_MS = 10_000;
 
-/** MiB with less of which Node ends the process instead of the thread: 2 and 0.1 on some versions. */
+/** In MiB. With 2, or 0.1, some versions of Node end the process instead of the thread. */
 export const OLD_GENERATION_MB_MIN = 4;
 export const STACK_MB_MIN = 0.5;
 
