@@ -2,10 +2,11 @@
  * The programs that the guides in docs/how-to/ quote do what the guides say.
  * Each runs as a process of its own, tried with clients of Node's own modules.
  */
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { createInterface } from 'node:readline';
 import { expect } from 'chai';
 import { Program } from '../support/program.js';
 
@@ -120,6 +121,78 @@ describe('programs of the guides', function () {
       const socket = await connectTo(port);
       socket.write('x'.repeat(5000));
       expect((await rest(socket).catch(() => Buffer.alloc(0))).length).to.equal(0);
+    });
+  });
+
+  describe('from-mill-io', () => {
+    let port = 0;
+
+    beforeEach(async () => {
+      program = new Program('test/docs/from-mill-io.js');
+      const [, shown] = await program.waitFor(/Listening on 127\.0\.0\.1:(\d+)/);
+      port = Number(shown);
+    });
+
+    /** Lines of the server's, those left out that tell how many there are. */
+    async function* linesOf(socket: Socket): AsyncGenerator<string> {
+      for await (const line of createInterface({ input: socket })) {
+        if (!line.endsWith(' here')) yield line;
+      }
+    }
+
+    function digestOf(text: string): string {
+      let value = text;
+      for (let round = 0; round < 1000; round++) {
+        value = createHash('sha256').update(value).digest('hex');
+      }
+      return value;
+    }
+
+    it('digests each line on other threads, however it was cut', async () => {
+      const socket = await connectTo(port);
+      const lines = linesOf(socket);
+      socket.write('hello\nwor');
+      expect((await lines.next()).value).to.equal(digestOf('hello'));
+      socket.write('ld\n');
+      expect((await lines.next()).value).to.equal(digestOf('world'));
+    });
+
+    it('tells everybody again and again how many there are', async () => {
+      const [one] = await Promise.all([connectTo(port), connectTo(port)]);
+      const seen = new Set<string>();
+      for await (const line of createInterface({ input: one })) {
+        seen.add(line);
+        if (line === '2 here') break;
+      }
+      expect([...seen].every((line) => /^[12] here$/.test(line))).to.equal(true);
+    });
+
+    it('obeys the thread of its operator: say, close, stop', async () => {
+      const [one, two] = [await connectTo(port), await connectTo(port)];
+      const [first, second] = [linesOf(one), linesOf(two)];
+      one.write('x\n');
+      two.write('x\n');
+      await Promise.all([first.next(), second.next()]);
+      program.write('news\n');
+      expect((await first.next()).value).to.equal('news');
+      expect((await second.next()).value).to.equal('news');
+      program.write('close 1\n');
+      expect((await first.next()).done).to.equal(true);
+      program.write('alone\n');
+      expect((await second.next()).value).to.equal('alone');
+      program.endInput();
+      expect((await second.next()).done).to.equal(true);
+      expect(await program.end()).to.include({ code: 0, signal: null, stderr: '' });
+    });
+
+    it('closes a client whose line does not fit, and tells why', async () => {
+      const socket = await connectTo(port);
+      socket.write('x'.repeat(5000));
+      await rest(socket).catch(() => null);
+      program.endInput();
+      const { code, stderr } = await program.end();
+      expect(code).to.equal(0);
+      expect(stderr).to.match(/^Connection 1: /);
     });
   });
 
