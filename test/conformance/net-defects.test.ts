@@ -2,12 +2,15 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect as connectSocket, type Socket } from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { expect } from 'chai';
-import { type Token, UdpSocket } from '../../src/index.js';
+import { EventLoop, type Token, UdpSocket } from '../../src/index.js';
 import { TcpClient, TcpServer } from '../../src/net/index.js';
 import { eventually } from '../support/eventually.js';
 import { leavesNothingBehind } from '../support/leaks.js';
-import { describeNet, Recorder } from '../support/net.js';
+import { describeNet, Recorder, type Stage } from '../support/net.js';
 
 leavesNothingBehind();
 
@@ -234,6 +237,16 @@ describeNet('no defect of mill-net', (stage) => {
     expect(loop.metrics()).to.include({ sources: 0, pendingTimers: 0 });
   });
 
+  it('defect 12: a server that was stopped is collected, and so is its loop', async () => {
+    const held: WeakRef<object>[] = [];
+    for (let round = 0; round < 10; round++) held.push(...(await servedOnce(stage)));
+    await eventually(async () => {
+      collectGarbage();
+      await nextTurn();
+      expect(held.filter((each) => each.deref() !== undefined).length).to.be.below(4);
+    });
+  });
+
   it('defect 13: onListening is called, once, with the address', async () => {
     const addresses: unknown[] = [];
     const server = stage.serve({
@@ -243,7 +256,47 @@ describeNet('no defect of mill-net', (stage) => {
     expect(addresses).to.deep.equal([]);
     await eventually(() => expect(addresses).to.deep.equal([server.localAddress]));
   });
+
+  it('defect 14: all connections are read into one memory, made once', async () => {
+    const memories = new Set<ArrayBufferLike>();
+    let count = 0;
+    const server = stage.serve({
+      onData: (context, id, data) => {
+        memories.add(data.buffer);
+        count += 1;
+        context.sendTo(id, data);
+      },
+    });
+    const peers = await stage.peers(server, 10);
+    for (let round = 1; round <= 50; round++) {
+      for (const peer of peers) peer.socket.write('x'.repeat(round));
+      for (const peer of peers) await peer.receives((round * (round + 1)) / 2);
+    }
+    expect(count).to.be.at.least(500);
+    expect(memories.size).to.equal(1);
+  });
 });
+
+/** A loop and its server, of which nobody knows any more. */
+async function servedOnce(stage: Stage): Promise<WeakRef<object>[]> {
+  // Not the stage's: it would hold them until the test has ended.
+  const loop = new EventLoop();
+  const run = loop.run({});
+  const server = new TcpServer(loop, { address: stage.address() }, QUIET);
+  server.listen();
+  const peer = await stage.peer(server);
+  await server.stop();
+  await peer.seesEnd();
+  loop.shutdown();
+  await run;
+  loop.close();
+  return [new WeakRef(loop), new WeakRef(server)];
+}
+
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc');
+  runInNewContext('gc')();
+}
 
 /** The bytes are there before the server has accepted. */
 function connectWithData(server: TcpServer): Socket {
