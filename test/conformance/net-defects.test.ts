@@ -105,7 +105,7 @@ describeNet('no defect of mill-net', (stage) => {
     expect(accepted).to.deep.equal([true]);
   });
 
-  it("defect 6: neither the user's tokens nor a second server are in a server's way", async () => {
+  it('defect 6: tokens of the user, and a second server, are in nobody’s way', async () => {
     const loop = stage.loop();
     const tokens: Token[] = [];
     const udp = stage.own(UdpSocket.bind('127.0.0.1:0'));
