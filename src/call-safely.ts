@@ -1,3 +1,5 @@
+import { inspect } from 'node:util';
+
 /**
  * Calls a function of the user that nobody supervises, and whose caller must
  * go on. So its error becomes a warning of the process. `whose` completes the
@@ -6,14 +8,15 @@
 export function callSafely(whose: string, listener: () => unknown): void {
   try {
     const result = listener();
-    if (result instanceof Promise) result.catch((error: unknown) => warn(whose, error));
+    if (result instanceof Promise) result.catch((error: unknown) => warnOf(whose, error));
   } catch (error) {
-    warn(whose, error);
+    warnOf(whose, error);
   }
 }
 
-function warn(whose: string, error: unknown): void {
-  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+/** For what was thrown already, and can be told to nobody. */
+export function warnOf(whose: string, error: unknown): void {
+  const text = error instanceof Error ? (error.stack ?? error.message) : inspect(error);
   process.emitWarning(`${whose} has thrown: ${text}`, {
     type: 'MillraceWarning',
     code: 'MILLRACE_LISTENER',

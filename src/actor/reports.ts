@@ -27,7 +27,7 @@ export type CallbackKind =
   | 'watch'
   /** A child that crashed and escalates. */
   | 'child'
-  /** A callback of a server or a client of `millrace/net` that lives on the actor's context. */
+  /** A library that lives on the actor's context, and let an error escape. */
   | 'guest';
 
 export interface CrashEvent {

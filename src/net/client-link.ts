@@ -7,6 +7,7 @@
  *    └──────────────── WAITING ─┘     close(), from anywhere ──> CLOSED
  */
 import { constants } from 'node:os';
+import { callSafely, warnOf } from '../call-safely.js';
 import { type Endpoint, MillraceError, type SystemError, systemError } from '../errors.js';
 import type { EventLoop } from '../loop/event-loop.js';
 import { Interest } from '../poll/interest.js';
@@ -124,7 +125,7 @@ export class ClientLink implements Owner {
     this.#handshake = null;
     this.#failures += 1;
     this.#goOn();
-    this.#handler.onError?.(this.#client, error);
+    this.#tell(error);
   }
 
   /** Waits for the next attempt, if there is to be one. */
@@ -172,16 +173,22 @@ export class ClientLink implements Owner {
     }
   }
 
-  /** A callback threw: the connection ends. */
+  /** A callback threw: the connection ends, and nothing else does (rule N5). */
   #threw(error: unknown): void {
     this.#connection?.end('error');
-    this.#report(error);
+    this.#thrown(error);
   }
 
-  #report(error: unknown): void {
+  /** A mistake of the handler's is never silent, though nobody may want to be told. */
+  #thrown(error: unknown): void {
+    if (this.#handler.onError === undefined) warnOf('a callback of a TcpClient', error);
+    else this.#tell(error);
+  }
+
+  #tell(error: unknown): void {
     const handler = this.#handler;
-    if (handler.onError === undefined) throw error;
-    handler.onError(this.#client, error as Error);
+    if (handler.onError === undefined) return;
+    callSafely('onError of a TcpClient', () => handler.onError?.(this.#client, error as Error));
   }
 
   /** Lost, or closed by this side: in between there is nothing to send on. */
@@ -191,18 +198,14 @@ export class ClientLink implements Owner {
 
   disconnected(connection: Connection): void {
     const { error, reason } = connection;
+    if (error !== null) this.#tell(error);
+    this.#connection = null;
     try {
-      if (error !== null) this.#handler.onError?.(this.#client, error);
-    } finally {
-      this.#connection = null;
-      try {
-        this.#handler.onDisconnect?.(this.#client, reason);
-      } catch (thrown) {
-        this.#report(thrown);
-      } finally {
-        this.#leaveIfClosed();
-      }
+      this.#handler.onDisconnect?.(this.#client, reason);
+    } catch (thrown) {
+      this.#thrown(thrown);
     }
+    this.#leaveIfClosed();
   }
 
   // --- The end -----------------------------------------------------------

@@ -7,6 +7,7 @@
  * A connection counts until its descriptor is closed, and can be asked for by
  * its id until `onDisconnect` has returned.
  */
+import { callSafely, warnOf } from '../call-safely.js';
 import { MillraceError, type SystemError } from '../errors.js';
 import { READ_BUDGET_BYTES } from '../limits.js';
 import type { EventLoop } from '../loop/event-loop.js';
@@ -78,14 +79,14 @@ export class Connections implements Owner, Reception {
 
   /** Of no connection. */
   refused(error: Error): void {
-    this.#handler.onError?.(this.#keeper.context, null, error);
+    this.#tell(null, error);
   }
 
   listening(address: NetAddress): void {
     try {
       this.#handler.onListening?.(this.#keeper.context, address);
     } catch (error) {
-      this.#report(null, error);
+      this.#thrown(null, error);
     }
   }
 
@@ -110,13 +111,20 @@ export class Connections implements Owner, Reception {
   /** A callback threw: its connection ends, the others do not notice (rule N5). */
   #threw(connection: Connection, error: unknown): void {
     connection.end('error');
-    this.#report(connection.id, error);
+    this.#thrown(connection.id, error);
   }
 
-  #report(id: number | null, error: unknown): void {
+  /** A mistake of the handler's is never silent, though nobody may want to be told. */
+  #thrown(id: number | null, error: unknown): void {
+    if (this.#handler.onError === undefined) warnOf('a callback of a TcpServer', error);
+    else this.#tell(id, error);
+  }
+
+  #tell(id: number | null, error: unknown): void {
     const handler = this.#handler;
-    if (handler.onError === undefined) throw error;
-    handler.onError(this.#keeper.context, id, error as Error);
+    if (handler.onError === undefined) return;
+    const { context } = this.#keeper;
+    callSafely('onError of a TcpServer', () => handler.onError?.(context, id, error as Error));
   }
 
   // --- The end -----------------------------------------------------------
@@ -126,23 +134,15 @@ export class Connections implements Owner, Reception {
   }
 
   disconnected(connection: Connection): void {
-    const { id, error } = connection;
-    try {
-      if (error !== null) this.#handler.onError?.(this.#keeper.context, id, error);
-    } finally {
-      this.#farewell(connection);
-    }
-  }
-
-  #farewell({ id, reason }: Connection): void {
+    const { id, reason, error } = connection;
+    if (error !== null) this.#tell(id, error);
     try {
       this.#handler.onDisconnect?.(this.#keeper.context, id, reason);
-    } catch (error) {
-      this.#report(id, error);
-    } finally {
-      this.all.delete(id);
-      if (this.all.size === 0) this.#keeper.emptied();
+    } catch (thrown) {
+      this.#thrown(id, thrown);
     }
+    this.all.delete(id);
+    if (this.all.size === 0) this.#keeper.emptied();
   }
 
   closeAll(): void {

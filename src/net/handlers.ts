@@ -66,8 +66,9 @@ export interface BroadcastOptions {
 
 /**
  * What a server calls. Only `onData` is required. What a callback throws goes
- * to `onError`, and ends its connection and no other; without an `onError`, or
- * if that throws, the error ends the run of the loop, or is the crash of the actor.
+ * to `onError`, and ends its connection and nothing else. Without an `onError`,
+ * and for what that throws itself, there is a warning of the process instead,
+ * with the code MILLRACE_LISTENER.
  */
 export interface NetworkHandler {
   /** The first of a connection. */

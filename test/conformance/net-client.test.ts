@@ -5,9 +5,8 @@ import { expect } from 'chai';
 import { type ClientHandler, TcpClient } from '../../src/net/index.js';
 import { eventually } from '../support/eventually.js';
 import { leavesNothingBehind } from '../support/leaks.js';
-import { describeNet } from '../support/net.js';
+import { describeNet, warnings } from '../support/net.js';
 import { refusingAddress } from '../support/sockets.js';
-import { rejectionOf } from '../support/thrown.js';
 import { Paths } from '../support/unix.js';
 
 leavesNothingBehind();
@@ -228,16 +227,25 @@ describeNet('client', (stage) => {
     expect(client.state).to.equal('idle');
   });
 
-  it('without onError what a callback throws ends the run', async () => {
-    const thrown = new Error('mine');
-    const loop = stage.loop();
-    const run = rejectionOf(loop.run({}));
+  it('N5: without onError a throw is a warning, and so is what onError throws', async () => {
+    const texts = warnings(stage.own);
+    const loop = stage.running();
     const { address } = await stage.foreignServer(echo);
     const onConnect = () => {
-      throw thrown;
+      throw new Error('mine');
     };
-    stage.connect({ onConnect, onData: () => undefined }, { address }, loop);
-    expect(await run).to.equal(thrown);
+    const onError = () => {
+      throw new Error('again');
+    };
+    const onData = () => undefined;
+    const first = stage.connect({ onConnect, onData }, { address }, loop);
+    await eventually(() => expect(texts).to.have.length(1));
+    const second = stage.connect({ onConnect, onData, onError }, { address }, loop);
+    await eventually(() => expect(texts).to.have.length(2));
+    expect(texts[0]).to.include('a callback of a TcpClient has thrown: Error: mine');
+    expect(texts[1]).to.include('onError of a TcpClient has thrown: Error: again');
+    expect([first.state, second.state]).to.deep.equal(['idle', 'idle']);
+    expect(loop.isRunning).to.equal(true);
   });
 
   it('ends a connection on which nothing happens', async () => {

@@ -7,8 +7,7 @@ import { TcpServer } from '../../src/net/index.js';
 import { nativeDriver } from '../../src/poll/native-driver.js';
 import { eventually } from '../support/eventually.js';
 import { leavesNothingBehind } from '../support/leaks.js';
-import { describeNet, Recorder } from '../support/net.js';
-import { rejectionOf } from '../support/thrown.js';
+import { describeNet, Recorder, warnings } from '../support/net.js';
 
 leavesNothingBehind();
 
@@ -460,28 +459,77 @@ describeNet('server', (stage) => {
     });
   }
 
-  it('N5, L5: without onError what is thrown ends the run, and another goes on', async () => {
-    const loop = stage.loop();
-    const thrown = new Error('mine');
-    const run = rejectionOf(loop.run({}));
-    const closed: number[] = [];
+  for (const callback of ['onConnect', 'onData', 'onDrained', 'onDisconnect'] as const) {
+    it(`N5: what ${callback} throws is a warning where there is no onError`, async () => {
+      const texts = warnings(stage.own);
+      const closed: string[] = [];
+      const fail = (id: number) => {
+        if (id === 2) throw new Error('mine');
+      };
+      const server = stage.serve(
+        {
+          onData: (context, id, data) => {
+            if (callback === 'onData') fail(id);
+            context.sendTo(id, data);
+          },
+          onDisconnect: (_, id, reason) => {
+            closed.push(`${id} ${reason}`);
+            if (callback === 'onDisconnect') fail(id);
+          },
+          ...(callback === 'onConnect' && { onConnect: (_, id) => fail(id) }),
+          ...(callback === 'onDrained' && { onDrained: (_, id) => fail(id) }),
+        },
+        { highWaterMarkBytes: 1, lowWaterMarkBytes: 1 },
+      );
+      const good = await stage.peer(server);
+      await eventually(() => expect(server.connectionCount).to.equal(1));
+      const bad = await stage.peer(server);
+      if (callback === 'onDrained') {
+        bad.socket.pause();
+        await eventually(() => expect(server.connectionCount).to.equal(2));
+        fillKernel(server, 2);
+        bad.socket.resume();
+      } else {
+        bad.socket.end('x');
+      }
+      await bad.seesEnd();
+      await eventually(() => expect(texts).to.have.length(1));
+      expect(texts[0]).to.match(/^a callback of a TcpServer has thrown: Error: mine\n +at /);
+      const reason = callback === 'onDisconnect' ? 'ended' : 'error';
+      await eventually(() => expect(closed).to.deep.equal([`2 ${reason}`]));
+      good.socket.write('still here');
+      expect((await good.receives(10)).toString()).to.equal('still here');
+    });
+  }
+
+  it('N5: what onError and onListening throw is a warning, and nothing ends', async () => {
+    const texts = warnings(stage.own);
     const server = stage.serve(
       {
-        onData: () => {
-          throw thrown;
+        onData: (context, id, data) => {
+          if (id === 2) throw new Error('first');
+          context.sendTo(id, data);
         },
-        onDisconnect: (_, id) => void closed.push(id),
+        onListening: () => {
+          throw new Error('listening');
+        },
+        onError: (_, id, error) => {
+          throw new Error(`${id}: ${error.message}`);
+        },
       },
-      {},
-      loop,
+      { maxConnections: 2 },
     );
-    const [bad] = await stage.peers(server, 2);
+    const [good, bad, extra] = await stage.peers(server, 3);
+    await extra.seesEnd();
     bad.socket.write('x');
-    expect(await run).to.equal(thrown);
-    expect(closed).to.deep.equal([]);
-    void loop.run({});
-    await eventually(() => expect(closed).to.deep.equal([1]));
-    expect(server.connectionCount).to.equal(1);
+    await bad.seesEnd();
+    good.socket.write('still here');
+    await good.receives(10);
+    const expected = ['null: listening', 'null: 2 connections are open, as many', '2: first'];
+    await eventually(() => expect(texts).to.have.length(expected.length));
+    for (const [index, text] of expected.entries()) {
+      expect(texts[index]).to.include(`onError of a TcpServer has thrown: Error: ${text}`);
+    }
   });
 
   // --- N6 ------------------------------------------------------------------

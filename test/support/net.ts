@@ -217,6 +217,17 @@ export class Peer {
   }
 }
 
+/** What the process is warned of, from now until the end of the test. */
+export function warnings(own: Own): string[] {
+  const texts: string[] = [];
+  const note = (warning: Error & { code?: string }) => {
+    if (warning.code === 'MILLRACE_LISTENER') texts.push(warning.message);
+  };
+  process.on('warning', note);
+  own({ close: () => process.off('warning', note) });
+  return texts;
+}
+
 /** Writes down what a server's handler is told. */
 export class Recorder implements NetworkHandler {
   readonly events: string[] = [];
