@@ -283,6 +283,17 @@ export const KEEP_ALIVE_MS_MAX = 32767 * 1000;
 /** A connection that is being closed is given up when its peer takes nothing for so long. */
 export const CLOSE_TIMEOUT_MS = 10_000;
 
+/**
+ * A connection that this side has ended stays until its peer ends it too, so
+ * that what was sent last is not lost: while something comes within so long,
+ * which is a few round trips and retransmissions;
+ */
+export const LINGER_QUIET_MS = 2000;
+/** not longer than this in all, whatever comes; */
+export const LINGER_MS = 10_000;
+/** and not for more than this: what a fast peer sends in a good part of that time. */
+export const LINGER_BYTES_MAX = 2 ** 30;
+
 /** For a handshake; the kernel's own would be two minutes. */
 export const DEFAULT_CONNECT_TIMEOUT_MS = 10_000;
 

@@ -2,23 +2,25 @@
  * Connection: one stream of bytes in each direction, with its queue, its marks
  * and its end. Servers and clients are made of these.
  *
- *   OPEN ──> CLOSING ──> CLOSED
- *     └───────────────────^
+ *   OPEN ──> CLOSING ──> LINGERING ──> CLOSED
+ *     └──────────┴─────────────────────^
  *
  * CLOSING: nothing is read or taken to be sent any more; what is queued is
- * being written. CLOSED: the descriptor is gone, and `onDisconnect` due or done.
+ * being written. LINGERING: all is written, and the peer is to end its half.
+ * CLOSED: the descriptor is gone, and `onDisconnect` due or done.
  */
 import { typeErrorWith } from '../errors.js';
 import { Interest } from '../poll/interest.js';
 import { READ_BUDGET_BYTES } from '../limits.js';
-import type { Member } from './activity-list.js';
+import type { ActivityList, Member } from './activity-list.js';
 import type { NetStream } from './endpoint.js';
 import type { Group } from './group.js';
 import type { DisconnectReason, NetAddress } from './handlers.js';
+import { Linger } from './linger.js';
 import { Outbox } from './outbox.js';
 import type { WriteQueue } from './write-queue.js';
 
-const State = { OPEN: 0, CLOSING: 1, CLOSED: 2 } as const;
+const State = { OPEN: 0, CLOSING: 1, LINGERING: 2, CLOSED: 3 } as const;
 type State = (typeof State)[keyof typeof State];
 
 const TROUBLE = Interest.ERROR | Interest.HUP;
@@ -36,6 +38,9 @@ export class Connection {
   readonly #stream: NetStream;
   readonly #outbox: Outbox;
   #state: State = State.OPEN;
+  /** Where it is found when it has been quiet for too long; null: nowhere. */
+  #list: ActivityList | null = null;
+  #linger: Linger | null = null;
   /** What the stream is registered for; NONE: it is not. */
   #interest: Interest = Interest.NONE;
   #isHeld = false;
@@ -116,7 +121,7 @@ export class Connection {
   /** The kernel has room again. */
   #flush(): void {
     const isDrained = this.#outbox.flush();
-    if (this.#state === State.CLOSING && this.queuedBytes === 0) this.end(this.reason);
+    if (this.#state === State.CLOSING && this.queuedBytes === 0) this.#finish();
     this.listen();
     if (isDrained && this.isOpen) this.#group.owner.drained(this);
   }
@@ -139,6 +144,8 @@ export class Connection {
     if (this.#isReading) {
       const isReady = (bits & READ_BITS) !== 0 || this.#unread !== null;
       if (isReady) this.#read((bits & Interest.HUP) !== 0);
+    } else if (this.#linger !== null) {
+      this.#discard(this.#linger);
     } else if ((bits & TROUBLE) !== 0 && this.#state !== State.CLOSED) {
       this.#hungUp((bits & Interest.ERROR) !== 0);
     }
@@ -238,69 +245,92 @@ export class Connection {
 
   /** @internal Takes part in the events of the loop. */
   open(): void {
-    this.#group.idle?.add(this, this.#group.now());
-    if (this.#group.idle !== null) this.#group.setAlarm(this.#group.idle.dueMs);
+    this.#join(this.#group.idle);
     this.listen();
     this.#outbox.open();
   }
 
-  /** @internal Sends what is queued, and ends. False if it is ending already. */
+  /** @internal Sends what is queued, lets the peer end, and ends. False if it is ending already. */
   close(reason: DisconnectReason): boolean {
     if (this.#state !== State.OPEN) return false;
     this.#outbox.writeDeferred();
-    if (this.queuedBytes === 0) {
-      this.end(reason);
-      return true;
-    }
-    const { idle, closing } = this.#group;
+    // The write may have failed, and that has ended it.
+    if (!this.isOpen) return true;
     this.#state = State.CLOSING;
     this.reason = reason;
-    idle?.remove(this);
-    closing.add(this, this.#group.now());
-    this.#group.setAlarm(closing.dueMs);
-    this.listen();
+    if (this.queuedBytes === 0) {
+      this.#finish();
+    } else {
+      this.#join(this.#group.closing);
+      this.listen();
+    }
     return true;
+  }
+
+  /** All is written. */
+  #finish(): void {
+    const nowMs = this.#group.now();
+    const linger = new Linger(this.#stream, nowMs);
+    if (this.reason === 'ended' || linger.begin(nowMs)) {
+      this.end(this.reason);
+      return;
+    }
+    this.#state = State.LINGERING;
+    this.#linger = linger;
+    this.#join(this.#group.lingering);
+    this.listen();
+  }
+
+  #discard(linger: Linger): void {
+    if (linger.isOver(this.#group.now())) this.end(this.reason);
+    else this.touch();
   }
 
   /** @internal Ends at once. */
   end(reason: DisconnectReason, error: Error | null = null): void {
     if (error === null) this.#outbox.writeDeferred();
-    const state = this.#state;
-    if (state === State.CLOSED) return;
+    if (this.#state === State.CLOSED) return;
     this.#state = State.CLOSED;
     this.reason = reason;
     this.error = error;
     this.#outbox.close();
     this.#unread = null;
-    if (state === State.CLOSING) this.#group.closing.remove(this);
-    else this.#group.idle?.remove(this);
+    this.#linger = null;
+    this.#join(null);
     this.#stream.close();
     this.#group.owner.closed(this);
     this.#group.notify(this);
   }
 
-  /** @internal Quiet for too long: be it open, or closing and the peer takes nothing. */
+  /** @internal Quiet for too long: be it open, or closing and the peer does not do its part. */
   quiet(): void {
-    const list = this.#state === State.CLOSING ? this.#group.closing : this.#group.idle;
-    // Back in, so that it leaves the list as always.
-    list?.add(this, this.activeAtMs);
-    this.end(this.#state === State.CLOSING ? this.reason : 'idle');
+    // It was taken out already.
+    this.#list = null;
+    this.end(this.isOpen ? 'idle' : this.reason);
   }
 
   /** @internal Something has happened. */
   touch(): void {
-    const { idle, closing } = this.#group;
-    if (this.#state === State.CLOSING) closing.touch(this, this.#group.now());
-    else if (idle !== null) idle.touch(this, this.#group.now());
+    if (this.#list !== null) this.#list.touch(this, this.#group.now());
+  }
+
+  /** Leaves the list that it is in for another, or for none. */
+  #join(list: ActivityList | null): void {
+    this.#list?.remove(this);
+    this.#list = list;
+    if (list === null) return;
+    list.add(this, this.#group.now());
+    this.#group.setAlarm(list.dueMs);
   }
 
   /** @internal Registers for what is of interest now; costs nothing when that has not changed. */
   listen(): void {
     if (this.#state === State.CLOSED) return;
-    const reading = this.#isReading ? Interest.READABLE : Interest.NONE;
+    const isListening = this.#isReading || this.#linger !== null;
+    const reading = isListening ? Interest.READABLE : Interest.NONE;
     const writing = this.#outbox.isWaiting ? Interest.WRITABLE : Interest.NONE;
-    const idle = this.#isHungUp ? Interest.NONE : Interest.ERROR;
-    const wanted = reading | writing || idle;
+    const otherwise = this.#isHungUp ? Interest.NONE : Interest.ERROR;
+    const wanted = reading | writing || otherwise;
     const current = this.#interest;
     if (wanted === current) return;
     this.#interest = wanted;

@@ -13,7 +13,7 @@
  */
 import type { EventLoop } from '../loop/event-loop.js';
 import type { Guest, GuestHost } from '../loop/guest.js';
-import { CLOSE_TIMEOUT_MS } from '../limits.js';
+import { CLOSE_TIMEOUT_MS, LINGER_QUIET_MS } from '../limits.js';
 import { ActivityList } from './activity-list.js';
 import { Alarm } from './alarm.js';
 import type { ConnectionSettings } from './config.js';
@@ -51,6 +51,8 @@ export class Group implements Guest, Task {
   readonly idle: ActivityList | null;
   /** Connections that are being closed, with bytes that the peer has not taken. */
   readonly closing: ActivityList;
+  /** Those that this side has ended, and whose peers have not. */
+  readonly lingering: ActivityList;
   readonly #alarm: Alarm;
   /** Up to when what the peers had sent has been read, as the alarm knows it. */
   #settledMs = 0;
@@ -79,6 +81,7 @@ export class Group implements Guest, Task {
     this.buffer = new ReadBuffer(settings.bufferSizeBytes, roomBytes);
     this.idle = idleTimeoutMs > 0 ? new ActivityList(idleTimeoutMs) : null;
     this.closing = new ActivityList(Math.min(idleTimeoutMs || Infinity, CLOSE_TIMEOUT_MS));
+    this.lingering = new ActivityList(Math.min(idleTimeoutMs || Infinity, LINGER_QUIET_MS));
     try {
       this.#alarm = new Alarm(this.host, (settledMs) => {
         this.#settledMs = settledMs;
@@ -155,10 +158,12 @@ export class Group implements Guest, Task {
     const settledMs = this.#settledMs;
     this.idle?.expire(settledMs);
     this.closing.expire(settledMs);
+    this.lingering.expire(settledMs);
     const dueMs = Math.min(
       this.owner.rang(settledMs),
       this.idle?.dueMs ?? Infinity,
       this.closing.dueMs,
+      this.lingering.dueMs,
     );
     this.setAlarm(dueMs);
   }

@@ -47,8 +47,10 @@ export interface ServerContext {
   broadcast(data: Data, options?: BroadcastOptions): number;
 
   /**
-   * Reads no more of the connection, sends what is queued, and closes it. True:
-   * this call does it; false: there is no such connection, or it is being closed.
+   * Sends what is queued, ends this half of the connection, and closes it when
+   * the peer has ended too, or has been given 2 s of silence or 10 s in all; what
+   * it sends meanwhile is thrown away. `onDisconnect` follows then. True: this
+   * call does it; false: there is no such connection, or it is being closed.
    */
   closeConnection(id: number): boolean;
 

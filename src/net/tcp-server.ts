@@ -30,7 +30,7 @@ const State = { NEW: 0, LISTENING: 1, STOPPING: 2, STOPPED: 3 } as const;
 type State = (typeof State)[keyof typeof State];
 
 export interface ServerStopOptions {
-  /** How long peers may take for what is queued, in milliseconds. From 0. @default 5000 */
+  /** For what is queued, and for peers to end; in milliseconds. From 0. @default 5000 */
   timeoutMs?: number;
 }
 
@@ -106,8 +106,8 @@ export class TcpServer implements ServerContext {
   }
 
   /**
-   * Takes no more connections, sends what is queued, up to a deadline, closes
-   * all, and resolves when the last `onDisconnect` has returned. Where the loop
+   * Takes no more connections, sends what is queued and lets peers end, up to a
+   * deadline, closes all, and resolves when the last `onDisconnect` has returned. Where the loop
    * does not run there is nobody to wait for: then everything is closed, and
    * told, at once. The file of a Unix socket is removed. Idempotent; the
    * earliest deadline counts. Never rejects.

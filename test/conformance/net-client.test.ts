@@ -168,6 +168,7 @@ describeNet('client', (stage) => {
     const { address } = await stage.foreignServer((socket) => {
       const index = texts.push('') - 1;
       sockets.push(socket);
+      socket.on('end', () => socket.end());
       socket.on('data', (chunk: Buffer) => {
         texts[index] += chunk.toString();
       });

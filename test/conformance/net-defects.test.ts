@@ -143,8 +143,9 @@ describeNet('no defect of mill-net', (stage) => {
       const peer = await stage.peer(server);
       await eventually(() => expect(server.connectionCount).to.equal(1));
       expect(server.closeConnection(id)).to.equal(true);
-      expect(server.connectionCount).to.equal(0);
+      expect(server.connectionCount).to.equal(1);
       await peer.seesEnd();
+      await eventually(() => expect(server.connectionCount).to.equal(0));
     }
   });
 

@@ -545,7 +545,7 @@ describeNet('server', (stage) => {
     expect(server.isListening).to.equal(false);
     expect(server.sendTo(2, 'x')).to.equal(false);
     await reading.seesEnd();
-    expect(server.connectionCount).to.equal(1);
+    await eventually(() => expect(server.connectionCount).to.equal(1));
     slow.socket.resume();
     await slow.receives(sizeBytes);
     await stopped;

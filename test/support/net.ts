@@ -85,9 +85,9 @@ export class Stage {
     return client;
   }
 
-  /** A connection of `node:net`, established, whose halves end one by one. */
-  async peer(server: TcpServer): Promise<Peer> {
-    const peer = new Peer(connectTo(server.localAddress as NetAddress));
+  /** A connection of `node:net`, established; it ends its half when the server does, or before. */
+  async peer(server: TcpServer, options: { allowHalfOpen?: boolean } = {}): Promise<Peer> {
+    const peer = new Peer(connectTo(server.localAddress as NetAddress, options));
     this.own({ close: () => peer.socket.destroy() });
     await once(peer.socket, 'connect');
     return peer;
@@ -154,9 +154,9 @@ const NOBODY = {
   },
 };
 
-export function connectTo(address: NetAddress): Socket {
-  if ('path' in address) return connect({ path: address.path as string, allowHalfOpen: true });
-  return connect({ host: address.address, port: address.port, allowHalfOpen: true });
+export function connectTo(address: NetAddress, options: { allowHalfOpen?: boolean } = {}): Socket {
+  if ('path' in address) return connect({ path: address.path as string, ...options });
+  return connect({ host: address.address, port: address.port, ...options });
 }
 
 /** The other end of a connection. */
