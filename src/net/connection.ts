@@ -1,6 +1,6 @@
 /**
- * Connection: one stream of bytes in each direction, with its queue, its marks
- * and its end. Servers and clients are made of these.
+ * Connection: one stream of bytes in each direction, of which an inbox and an
+ * outbox take care, and its end. Servers and clients are made of these.
  *
  *   OPEN ──> CLOSING ──> LINGERING ──> CLOSED
  *     └──────────┴─────────────────────^
@@ -9,13 +9,12 @@
  * being written. LINGERING: all is written, and the peer is to end its half.
  * CLOSED: the descriptor is gone, and `onDisconnect` due or done.
  */
-import { typeErrorWith } from '../errors.js';
 import { Interest } from '../poll/interest.js';
-import { READ_BUDGET_BYTES } from '../limits.js';
 import type { ActivityList, Member } from './activity-list.js';
 import type { NetStream } from './endpoint.js';
 import type { Group } from './group.js';
 import type { DisconnectReason, NetAddress } from './handlers.js';
+import { Inbox } from './inbox.js';
 import { Linger } from './linger.js';
 import { Outbox } from './outbox.js';
 import type { WriteQueue } from './write-queue.js';
@@ -37,20 +36,15 @@ export class Connection {
   readonly #group: Group;
   readonly #stream: NetStream;
   readonly #outbox: Outbox;
+  readonly #inbox: Inbox;
   #state: State = State.OPEN;
   /** Where it is found when it has been quiet for too long; null: nowhere. */
   #list: ActivityList | null = null;
   #linger: Linger | null = null;
   /** What the stream is registered for; NONE: it is not. */
   #interest: Interest = Interest.NONE;
-  #isHeld = false;
   /** Whether the peer has gone while nothing is read. */
   #isHungUp = false;
-  /** Whether `onData` is being called with one of several pieces, and not the last. */
-  #hasMore = false;
-  /** What was read, and not handed out because reading was paused. */
-  #unread: Uint8Array | null = null;
-  #bytesRead = 0;
   #localAddress: NetAddress | null = null;
   #remoteAddress: NetAddress | null = null;
 
@@ -66,6 +60,7 @@ export class Connection {
     this.#stream = stream;
     this.id = id;
     this.#outbox = new Outbox(this, { group, stream, queue });
+    this.#inbox = new Inbox(this, { group, stream, outbox: this.#outbox });
   }
 
   // --- What users see ----------------------------------------------------
@@ -88,7 +83,7 @@ export class Connection {
 
   /** Handed to `onData`. */
   get bytesRead(): number {
-    return this.#bytesRead;
+    return this.#inbox.bytesRead;
   }
 
   /** Taken by the kernel. */
@@ -103,14 +98,14 @@ export class Connection {
 
   /** Whether it is not read, be it for `pauseReads()` or for `autoPause`. */
   get isPaused(): boolean {
-    return this.#isHeld || this.#outbox.isOverfull;
+    return this.#inbox.isPaused;
   }
 
-  // --- Sending -----------------------------------------------------------
+  // --- Sending and receiving ---------------------------------------------
 
   /** @internal */
   send(data: Uint8Array): boolean {
-    return this.isOpen && this.#outbox.send(data, this.#hasMore);
+    return this.isOpen && this.#outbox.send(data, this.#inbox.hasMore);
   }
 
   /** @internal As {@link send}, one of many; see {@link Outbox.sendShared}. */
@@ -118,15 +113,21 @@ export class Connection {
     return this.isOpen && this.#outbox.sendShared(data, shared);
   }
 
-  /** The kernel has room again. */
-  #flush(): void {
-    const isDrained = this.#outbox.flush();
-    if (this.#state === State.CLOSING && this.queuedBytes === 0) this.#finish();
+  /** @internal False if there is nothing to be read any more. */
+  pause(): boolean {
+    this.#inbox.pause();
     this.listen();
-    if (isDrained && this.isOpen) this.#group.owner.drained(this);
+    return this.isOpen;
   }
 
-  // --- Receiving ---------------------------------------------------------
+  /** @internal */
+  resume(): boolean {
+    this.#inbox.resume();
+    this.listen();
+    return this.isOpen;
+  }
+
+  // --- Events ------------------------------------------------------------
 
   /** @internal */
   ready(bits: Interest): void {
@@ -141,9 +142,10 @@ export class Connection {
     }
     // Writing first: it makes room, and may let reading go on.
     if ((bits & WRITE_BITS) !== 0 && this.queuedBytes > 0) this.#flush();
-    if (this.#isReading) {
-      const isReady = (bits & READ_BITS) !== 0 || this.#unread !== null;
-      if (isReady) this.#read((bits & Interest.HUP) !== 0);
+    const inbox = this.#inbox;
+    if (inbox.isReading) {
+      const isReady = (bits & READ_BITS) !== 0 || inbox.hasUnread;
+      if (isReady) inbox.read((bits & Interest.HUP) !== 0);
     } else if (this.#linger !== null) {
       this.#discard(this.#linger);
     } else if ((bits & TROUBLE) !== 0 && this.#state !== State.CLOSED) {
@@ -151,63 +153,12 @@ export class Connection {
     }
   }
 
-  get #isReading(): boolean {
-    return this.#state === State.OPEN && !this.#isHeld && !this.#outbox.isOverfull;
-  }
-
-  /** Reads until there is nothing left, or others are to have their turn: LEVEL tells again. */
-  #read(isHungUp: boolean): void {
-    const { buffer } = this.#group;
-    const unread = this.#unread;
-    this.#unread = null;
-    if (unread !== null) this.#handOut(unread, unread.length);
-    let leftBytes = READ_BUDGET_BYTES;
-    while (leftBytes > 0 && this.#isReading) {
-      const size = this.#receive(buffer.bytes);
-      if (size < 0) return;
-      if (size === 0) {
-        this.close('ended');
-        return;
-      }
-      leftBytes -= size;
-      this.touch();
-      if (size > buffer.pieceBytes) this.#handOut(buffer.bytes, size);
-      else this.#received(buffer.view(size));
-      // Less than there was room for was all there is, unless the end comes after it.
-      if (size < buffer.sizeBytes && !isHungUp) return;
-    }
-  }
-
-  #received(data: Uint8Array): void {
-    this.#bytesRead += data.length;
-    this.#group.owner.received(this, data);
-  }
-
-  /** In pieces; keeps the rest when one of the callbacks pauses reading. */
-  #handOut(bytes: Uint8Array, sizeBytes: number): void {
-    const { pieceBytes } = this.#group.buffer;
-    for (let start = 0; start < sizeBytes; start += pieceBytes) {
-      if (!this.#isReading) {
-        // A copy: the memory is for all, and the next is read into it.
-        if (this.isOpen) this.#unread = new Uint8Array(bytes.subarray(start, sizeBytes));
-        break;
-      }
-      const piece = bytes.subarray(start, Math.min(start + pieceBytes, sizeBytes));
-      this.#hasMore = start + pieceBytes < sizeBytes;
-      this.#received(piece);
-      if (this.#hasMore && bytes.length === 0) this.end('error', givenAway());
-    }
-    this.#hasMore = false;
-  }
-
-  /** As `read()`; -1 for nothing yet, and for what has ended the connection. */
-  #receive(buffer: Uint8Array): number {
-    try {
-      return this.#stream.read(buffer) ?? -1;
-    } catch (error) {
-      this.end('error', error as Error);
-      return -1;
-    }
+  /** The kernel has room again. */
+  #flush(): void {
+    const isDrained = this.#outbox.flush();
+    if (this.#state === State.CLOSING && this.queuedBytes === 0) this.#finish();
+    this.listen();
+    if (isDrained && this.isOpen) this.#group.owner.drained(this);
   }
 
   /** While nothing is read: a failure ends it; what the peer has left can be read later. */
@@ -219,26 +170,6 @@ export class Connection {
     }
     this.#isHungUp = true;
     this.listen();
-  }
-
-  #readOn(): void {
-    if (this.#unread !== null && this.#isReading) this.#read(false);
-  }
-
-  /** @internal False if there is nothing to be read any more. */
-  pause(): boolean {
-    this.#isHeld = true;
-    this.listen();
-    return this.isOpen;
-  }
-
-  /** @internal */
-  resume(): boolean {
-    this.#isHeld = false;
-    this.listen();
-    // Of what was read already the kernel does not tell again.
-    if (this.#unread !== null) this.#group.notify({ perform: () => this.#readOn() });
-    return this.isOpen;
   }
 
   // --- Beginning and end -------------------------------------------------
@@ -294,7 +225,7 @@ export class Connection {
     this.reason = reason;
     this.error = error;
     this.#outbox.close();
-    this.#unread = null;
+    this.#inbox.close();
     this.#linger = null;
     this.#join(null);
     this.#stream.close();
@@ -326,7 +257,7 @@ export class Connection {
   /** @internal Registers for what is of interest now; costs nothing when that has not changed. */
   listen(): void {
     if (this.#state === State.CLOSED) return;
-    const isListening = this.#isReading || this.#linger !== null;
+    const isListening = this.#inbox.isReading || this.#linger !== null;
     const reading = isListening ? Interest.READABLE : Interest.NONE;
     const writing = this.#outbox.isWaiting ? Interest.WRITABLE : Interest.NONE;
     const otherwise = this.#isHungUp ? Interest.NONE : Interest.ERROR;
@@ -342,13 +273,6 @@ export class Connection {
       this.end('error', error as Error);
     }
   }
-}
-
-function givenAway(): TypeError {
-  return typeErrorWith(
-    'ERR_INVALID_ARG_VALUE',
-    'onData has given the memory of data away, and what came after it is lost; send a copy',
-  );
 }
 
 function addressOf(ask: () => NetAddress): NetAddress | null {
