@@ -14,7 +14,11 @@ import { serve } from './protocol.js';
 /** Its declarations do not know of module resolution by package exports. */
 interface Nact {
   readonly start: () => Ref;
-  readonly spawn: (parent: Ref, handler: (state: unknown, message: Message) => unknown) => Ref;
+  readonly spawn: (
+    parent: Ref,
+    handler: (state: unknown, message: Message) => unknown,
+    name?: string,
+  ) => Ref;
   readonly dispatch: (actor: Ref, message: unknown) => void;
   readonly query: (
     actor: Ref,
@@ -32,6 +36,7 @@ const ASK_TIMEOUT_MS = 5000;
 const { start, spawn, dispatch, query, stop } = nact as unknown as Nact;
 const tally = new Tally();
 const system = start();
+let successors = 0;
 const counter = spawn(system, (state, { amount }) => {
   tally.add(amount);
   return state;
@@ -46,11 +51,14 @@ serve(({ measure, ms }: ActorRequest) => {
   throw new Error('memory is asked of Millrace only');
 });
 
+/** Named, since the names that nact draws at random collide among so many, and it throws then. */
 function spawnSuccessor(): Ref {
-  return spawn(system, (state, { amount, sender }) => {
+  successors += 1;
+  const answer = (state: unknown, { amount, sender }: Message): unknown => {
     if (sender !== undefined) dispatch(sender, amount + 1);
     return state;
-  });
+  };
+  return spawn(system, answer, `successor-${successors}`);
 }
 
 async function tell(): Promise<void> {
