@@ -7,6 +7,7 @@
  *             and have a port to it
  */
 import type { RecordableHistogram } from 'node:perf_hooks';
+import { setTimeout as pause } from 'node:timers/promises';
 import { MessageChannel } from 'node:worker_threads';
 import {
   DEFAULT_STOP_TIMEOUT_MS,
@@ -260,7 +261,8 @@ export class ShardThreads {
         this.#host.givenUp(each.shard, error);
         return false;
       }
-      await this.#pause(decision.delayMs);
+      // A stop cuts it short.
+      await pause(decision.delayMs, undefined, { signal: this.#stopping.signal }).catch(() => {});
       if (this.#isStopping) return false;
       each.incarnation += 1;
       try {
@@ -303,19 +305,6 @@ export class ShardThreads {
 
   get #present(): Place[] {
     return this.#shards.filter(({ isUp }) => isUp);
-  }
-
-  #pause(delayMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      const { signal } = this.#stopping;
-      const end = () => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', end);
-        resolve();
-      };
-      const timer = setTimeout(end, delayMs);
-      signal.addEventListener('abort', end);
-    });
   }
 
   get #isStopping(): boolean {

@@ -5,6 +5,7 @@
  * A thread that cannot be started is tried again after a back-off, three times
  * in all; after that only if there are tasks that want one.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import {
   COMPUTE_BACKOFF_MAX_MS,
   COMPUTE_BACKOFF_MS,
@@ -163,16 +164,7 @@ export class Crew {
     if (this.#failures === 0) return;
     const doubled = COMPUTE_BACKOFF_MS * 2 ** (this.#failures - 1);
     const { signal } = this.#stopping;
-    await new Promise<void>((resolve) => {
-      const end = (): void => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', end);
-        resolve();
-      };
-      // The tasks that wait keep the process alive.
-      const timer = setTimeout(end, Math.min(doubled, COMPUTE_BACKOFF_MAX_MS)).unref();
-      signal.addEventListener('abort', end);
-    });
-    signal.throwIfAborted();
+    // The tasks that wait keep the process alive.
+    await pause(Math.min(doubled, COMPUTE_BACKOFF_MAX_MS), undefined, { signal, ref: false });
   }
 }
