@@ -67,6 +67,7 @@ export const ERROR_CODES = Object.freeze({
   ERR_THREAD_START_TIMEOUT: 'A thread was not up in time.',
   ERR_MAX_CONNECTIONS: 'A server has as many connections as maxConnections allows.',
   ERR_SERVER_LISTENING: 'The server listens already.',
+  ERR_SERVER_ON_SHARDS: 'The connections of the server are served on the shards.',
   ERR_SERVER_STOPPED: 'The server was stopped.',
   ERR_CLIENT_CLOSED: 'The client was closed.',
 } as const);

@@ -49,6 +49,11 @@ export class ActorSystem {
     return this.#home.name;
   }
 
+  /** @internal Threads besides the one that started it. */
+  get shards(): number {
+    return this.#home.shards;
+  }
+
   /**
    * The compute pool of the system, which all its actors share. Belongs to
    * this thread; its threads are started when there are tasks. `stop()` closes

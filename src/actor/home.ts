@@ -73,6 +73,10 @@ export class Home implements ShardHost, ShardThreadsHost {
     void this.#superviseShard();
   }
 
+  get shards(): number {
+    return this.#options.shards;
+  }
+
   /** Starts the threads; without any there is nothing to wait for. */
   async start(): Promise<void> {
     const { shards } = this.#options;

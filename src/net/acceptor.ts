@@ -1,5 +1,6 @@
 /** Acceptor: the listening end of a server. */
 import { ACCEPTS_PER_EVENT } from '../limits.js';
+import type { Driver } from '../poll/driver.js';
 import { Interest } from '../poll/interest.js';
 import type { Recipient } from '../poll/registry.js';
 import { isUnix, listenAt, type NetListener, type NetStream, SocketFile } from './endpoint.js';
@@ -13,23 +14,47 @@ export interface Reception {
   refused(error: Error): void;
 }
 
-export class Acceptor implements Recipient, Task {
-  readonly #group: Group;
-  readonly #reception: Reception;
-  readonly #listener: NetListener;
-  readonly #file: SocketFile | null;
+/** A listener, and the file that it has made, if it is a Unix socket. */
+export interface Bound {
+  readonly listener: NetListener;
+  readonly file: SocketFile | null;
   readonly localAddress: NetAddress;
+}
 
-  /** Throws what the system says to the address. */
-  constructor(group: Group, settings: ServerSettings, reception: Reception) {
-    const { address } = settings;
+/** Throws what the system says to the address. */
+export function bindAt(
+  driver: Driver,
+  { address, reusePort }: Pick<ServerSettings, 'address' | 'reusePort'>,
+): Bound {
+  const listener = listenAt(driver, address, { reusePort });
+  const file = isUnix(address) ? new SocketFile(address.path) : null;
+  try {
+    return { listener, file, localAddress: listener.localAddress };
+  } catch (error) {
+    unbind({ listener, file });
+    throw error;
+  }
+}
+
+export function unbind({ listener, file }: Pick<Bound, 'listener' | 'file'>): void {
+  listener.close();
+  file?.remove();
+}
+
+export class Acceptor implements Recipient, Task {
+  readonly #group: Pick<Group, 'host' | 'dispatch'>;
+  readonly #reception: Reception;
+  readonly #bound: Bound;
+  readonly #listener: NetListener;
+
+  /** Closes the listener if it cannot be registered. */
+  constructor(group: Pick<Group, 'host' | 'dispatch'>, bound: Bound, reception: Reception) {
     this.#group = group;
     this.#reception = reception;
-    this.#listener = listenAt(group.host.driver, address, settings);
-    this.#file = isUnix(address) ? new SocketFile(address.path) : null;
+    this.#bound = bound;
+    this.#listener = bound.listener;
     try {
-      group.host.register(this.#listener, Interest.READABLE, this);
-      this.localAddress = this.#listener.localAddress;
+      group.host.register(bound.listener, Interest.READABLE, this);
     } catch (error) {
       this.close();
       throw error;
@@ -50,8 +75,7 @@ export class Acceptor implements Recipient, Task {
   }
 
   close(): void {
-    this.#listener.close();
-    this.#file?.remove();
+    unbind(this.#bound);
   }
 
   #accept(): NetStream | null {

@@ -8,7 +8,6 @@
  * its id until `onDisconnect` has returned.
  */
 import { callSafely, warnOf } from '../call-safely.js';
-import { MillraceError, type SystemError } from '../errors.js';
 import { READ_BUDGET_BYTES } from '../limits.js';
 import type { EventLoop } from '../loop/event-loop.js';
 import type { Reception } from './acceptor.js';
@@ -17,10 +16,13 @@ import { Connection } from './connection.js';
 import { applyOptions, type NetStream } from './endpoint.js';
 import { Group, type Owner } from './group.js';
 import type { NetAddress, NetworkHandler, ServerContext } from './handlers.js';
+import { tooMany } from './server-errors.js';
+import type { Slots } from './slots.js';
 
 /** The server, as far as its connections are concerned. */
 export interface Keeper {
   readonly context: ServerContext;
+  readonly slots: Slots;
   /** The last connection is gone. */
   emptied(): void;
   rang(settledMs: number): number;
@@ -35,7 +37,6 @@ export class Connections implements Owner, Reception {
   readonly #settings: ServerSettings;
   readonly #handler: NetworkHandler;
   #openCount = 0;
-  #lastId = 0;
 
   constructor(loop: EventLoop, keeper: Keeper, settings: ServerSettings, handler: NetworkHandler) {
     this.#keeper = keeper;
@@ -51,22 +52,28 @@ export class Connections implements Owner, Reception {
   // --- The beginning -----------------------------------------------------
 
   admit(stream: NetStream): void {
-    if (this.#openCount >= this.#settings.maxConnections) {
-      const error = tooMany(stream, this.#settings.maxConnections);
-      stream.close();
-      this.refused(error);
+    if (this.#keeper.slots.take()) {
+      this.serve(stream);
       return;
     }
+    const error = tooMany(stream, this.#settings.maxConnections);
+    stream.close();
+    this.refused(error);
+  }
+
+  /** The slot is taken. */
+  serve(stream: NetStream): void {
+    const { slots } = this.#keeper;
     try {
       applyOptions(stream, this.#settings);
     } catch (error) {
       // The peer has gone already.
       stream.close();
+      slots.give();
       this.refused(error as Error);
       return;
     }
-    this.#lastId += 1;
-    const connection = new Connection(this.group, stream, this.#lastId);
+    const connection = new Connection(this.group, stream, slots.nextId());
     this.all.set(connection.id, connection);
     this.#openCount += 1;
     connection.open();
@@ -131,6 +138,7 @@ export class Connections implements Owner, Reception {
 
   closed(): void {
     this.#openCount -= 1;
+    this.#keeper.slots.give();
   }
 
   disconnected(connection: Connection): void {
@@ -161,23 +169,5 @@ export class Connections implements Owner, Reception {
     this.endAll();
     this.all.clear();
     this.#keeper.dismissed();
-  }
-}
-
-function tooMany(stream: NetStream, maxConnections: number): MillraceError {
-  const error = new MillraceError(
-    'ERR_MAX_CONNECTIONS',
-    `${maxConnections} connections are open, as many as maxConnections allows; this one was closed`,
-  );
-  return Object.assign(error, peerOf(stream));
-}
-
-/** Who came in vain, in the shape of system errors. */
-function peerOf(stream: NetStream): Pick<SystemError, 'address' | 'port'> {
-  try {
-    const peer = stream.peerAddress;
-    return 'port' in peer ? { address: peer.address, port: peer.port } : {};
-  } catch {
-    return {};
   }
 }

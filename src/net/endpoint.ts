@@ -65,16 +65,17 @@ export function applyOptions(
  */
 export class SocketFile {
   readonly #path: string;
-  readonly #identity: string | null;
+  /** Device and number, as text. */
+  readonly identity: string | null;
 
-  /** To be made right after the bind. */
-  constructor(path: string) {
+  /** To be made right after the bind, unless it is known which file that has made. */
+  constructor(path: string, identity: string | null = identityOf(path)) {
     this.#path = path;
-    this.#identity = identityOf(path);
+    this.identity = identity;
   }
 
   remove(): void {
-    if (this.#identity === null || identityOf(this.#path) !== this.#identity) return;
+    if (this.identity === null || identityOf(this.#path) !== this.identity) return;
     try {
       unlinkSync(this.#path);
     } catch {

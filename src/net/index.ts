@@ -28,4 +28,4 @@ export {
   type LineEncoding,
 } from './line-decoder.js';
 export { TcpClient } from './tcp-client.js';
-export { type ServerStopOptions, TcpServer } from './tcp-server.js';
+export { type ServerStopOptions, type ShardedServerOptions, TcpServer } from './tcp-server.js';

@@ -1,21 +1,17 @@
 /**
- * TcpServer: one address, and one handler for all its connections.
+ * TcpServer: one address, and handlers for all its connections.
  *
- *   NEW ──listen()──> LISTENING ──stop()──> STOPPING ──> STOPPED
- *    └────────────────────────────stop()──────────────────^
- *
- * It lives on a loop, or in an actor, as a guest: whatever else the loop
- * serves, its handler sees nothing of the server, and the tokens are its own.
+ *   new TcpServer(loop, ...)     LocalServer: one handler, on that loop
+ *   new TcpServer(system, ...)   ShardedServer: one in each shard
  */
-import { invalidType, MillraceError } from '../errors.js';
+import { ActorSystem } from '../actor/actor-system.js';
+import { invalidType } from '../errors.js';
+import { requireName } from '../actor/options.js';
 import { DEFAULT_STOP_TIMEOUT_MS } from '../limits.js';
 import { EventLoop } from '../loop/event-loop.js';
-import { requireDuration, requireInteger, requireOptions } from '../validate.js';
-import { Acceptor } from './acceptor.js';
-import { resolveServerConfig, type ServerSettings, type TcpServerConfig } from './config.js';
+import { requireDuration, requireOptions } from '../validate.js';
+import { resolveServerConfig, type TcpServerConfig } from './config.js';
 import type { Connection } from './connection.js';
-import { Connections } from './connections.js';
-import { bytesOf } from './data.js';
 import {
   type BroadcastOptions,
   type Data,
@@ -24,31 +20,31 @@ import {
   requireNetworkHandler,
   type ServerContext,
 } from './handlers.js';
-import { copyOf } from './write-queue.js';
-
-const State = { NEW: 0, LISTENING: 1, STOPPING: 2, STOPPED: 3 } as const;
-type State = (typeof State)[keyof typeof State];
+import { LocalServer } from './local-server.js';
+import { servedOnShards } from './server-errors.js';
+import { ShardedServer } from './sharded-server.js';
+import type { HandlerPlan } from './shard-server.js';
 
 export interface ServerStopOptions {
   /** For what is queued, and for peers to end; in milliseconds. From 0. @default 5000 */
   timeoutMs?: number;
 }
 
-/** A `stop()` that was asked for. */
-interface Stopping {
-  readonly promise: Promise<void>;
-  resolve(): void;
-  deadlineMs: number;
+/** For a server on the shards of a system. */
+export interface ShardedServerOptions {
+  /** The module's export to be constructed. @default its only class with an `onData()` */
+  export?: string;
+  /** For the constructor; cloned for each shard, and again when one has died. @default [] */
+  args?: readonly unknown[];
 }
 
-/** A server; and the {@link ServerContext} that its handler gets. */
-export class TcpServer implements ServerContext {
-  readonly #settings: ServerSettings;
-  readonly #connections: Connections;
-  #state: State = State.NEW;
-  #acceptor: Acceptor | null = null;
-  #localAddress: NetAddress | null = null;
-  #stopping: Stopping | null = null;
+/**
+ * A server; and, on a loop, the {@link ServerContext} that its handler gets.
+ *
+ * @typeParam W where it serves
+ */
+export class TcpServer<W extends EventLoop | ActorSystem = EventLoop> implements ServerContext {
+  readonly #server: LocalServer | ShardedServer;
 
   /**
    * Checks everything, and opens nothing.
@@ -61,48 +57,87 @@ export class TcpServer implements ServerContext {
    * MillraceError ERR_LOOP_CLOSED, ERR_ACTOR_STOPPED, ERR_TIMER_OVERFLOW: a
    * server takes one of the loop's timers
    */
-  constructor(loop: EventLoop, config: TcpServerConfig, handler: NetworkHandler) {
-    if (!(loop instanceof EventLoop)) throw invalidType('loop', 'an EventLoop', loop);
-    this.#settings = resolveServerConfig(config);
+  constructor(
+    loop: W,
+    config: TcpServerConfig,
+    handler: W extends ActorSystem ? never : NetworkHandler,
+  );
+
+  /**
+   * Spreads its connections over the shards of a system; without threads, all
+   * are served on this one. Each shard constructs a handler of the module's
+   * class, whose context is that shard's: it reaches the connections of its own
+   * shard, and for ids of others is false or undefined. `maxConnections` counts
+   * all; one too many is told to the handler of shard 0, or, with `reusePort`,
+   * of the shard that accepted it. Ids are unique over all shards.
+   *
+   * One actor accepts, and hands each connection to the shard with the fewest.
+   * With `reusePort` each shard listens, and the kernel deals them out. When a
+   * shard dies its connections end, and a new handler serves there as soon as
+   * the thread is back; `onListening` is not called again.
+   *
+   * @param system whose `stop()` closes the server in order as well
+   * @throws TypeError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE,
+   * ERR_INVALID_ADDRESS, ERR_UNKNOWN_OPTION; RangeError ERR_OUT_OF_RANGE
+   */
+  constructor(
+    system: W,
+    config: TcpServerConfig,
+    module: W extends ActorSystem ? URL : never,
+    options?: ShardedServerOptions,
+  );
+
+  constructor(
+    where: EventLoop | ActorSystem,
+    config: TcpServerConfig,
+    handler: NetworkHandler | URL,
+    options?: ShardedServerOptions,
+  ) {
+    if (where instanceof ActorSystem) {
+      const settings = resolveServerConfig(config);
+      this.#server = new ShardedServer(where, settings, handlerPlan(handler, options));
+      return;
+    }
+    if (!(where instanceof EventLoop)) {
+      throw invalidType('loop', 'an EventLoop or an ActorSystem', where);
+    }
+    const settings = resolveServerConfig(config);
     requireNetworkHandler(handler);
-    const keeper = {
-      context: this,
-      emptied: () => this.#finishIfDone(),
-      rang: (settledMs: number) => this.#rang(settledMs),
-      dismissed: () => this.#finish(),
-    };
-    this.#connections = new Connections(loop, keeper, this.#settings, handler);
+    const local = handler as NetworkHandler;
+    this.#server = new LocalServer(where, settings, local, { context: this });
   }
 
   /** Where it listens, with the port that the system chose; null before `listen()`. */
   get localAddress(): NetAddress | null {
-    return this.#localAddress;
+    return this.#server.localAddress;
   }
 
-  /** Connections whose descriptors are open, those included that are being closed. */
+  /**
+   * Connections whose descriptors are open, those included that are being
+   * closed, and those that are on their way to a shard.
+   */
   get connectionCount(): number {
-    return this.#connections.openCount;
+    return this.#server.connectionCount;
   }
 
   /** Whether it takes connections. */
   get isListening(): boolean {
-    return this.#state === State.LISTENING;
+    return this.#server.isListening;
   }
 
   /**
    * Binds, and takes connections from now on; `onListening` follows in a tick.
+   * On shards it returns a promise, which resolves when all of them serve, and
+   * rejects with the same errors, with those of the module, and with what the
+   * handler's constructor throws; nothing is left behind then.
    *
    * @throws a system error (EADDRINUSE, EACCES ...); MillraceError
-   * ERR_SERVER_LISTENING, ERR_SERVER_STOPPED
+   * ERR_SERVER_LISTENING, ERR_SERVER_STOPPED; (rejects) ERR_MODULE_NOT_FOUND,
+   * ERR_MODULE_FAILED, ERR_NO_HANDLER_CLASS, ERR_AMBIGUOUS_EXPORT,
+   * ERR_NOT_A_HANDLER, ERR_SYSTEM_STOPPED
    */
-  listen(): void {
-    if (this.#state === State.LISTENING) throw alreadyListening();
-    if (this.#state !== State.NEW) throw serverStopped();
-    const { group } = this.#connections;
-    this.#acceptor = new Acceptor(group, this.#settings, this.#connections);
-    this.#localAddress = this.#acceptor.localAddress;
-    this.#state = State.LISTENING;
-    group.notify({ perform: () => this.#listening() });
+  listen(): W extends ActorSystem ? Promise<void> : void {
+    return this.#server.listen() as W extends ActorSystem ? Promise<void> : void;
   }
 
   /**
@@ -120,19 +155,7 @@ export class TcpServer implements ServerContext {
       'timeoutMs',
     ]);
     requireDuration('timeoutMs', timeoutMs);
-    if (this.#state === State.STOPPED) return Promise.resolve();
-    this.#stopping ??= newStopping();
-    const stopping = this.#stopping;
-    const { host } = this.#connections.group;
-    const deadlineMs = host.driver.now() + timeoutMs;
-    stopping.deadlineMs = Math.min(stopping.deadlineMs, deadlineMs);
-    this.#state = State.STOPPING;
-    this.#closeAcceptor();
-    this.#connections.closeAll();
-    if (host.isRunning) this.#connections.group.setAlarm(stopping.deadlineMs);
-    else this.#endNow();
-    this.#finishIfDone();
-    return stopping.promise;
+    return this.#server.stop(timeoutMs);
   }
 
   /** As {@link stop}. */
@@ -140,97 +163,45 @@ export class TcpServer implements ServerContext {
     return this.stop();
   }
 
-  // --- ServerContext -----------------------------------------------------
+  // --- ServerContext, which on shards throws ERR_SERVER_ON_SHARDS ---------
 
   sendTo(id: number, data: Data): boolean {
-    const bytes = bytesOf(data);
-    const connection = this.#connections.all.get(id);
-    return connection !== undefined && connection.send(bytes);
+    return this.#local('sendTo()').sendTo(id, data);
   }
 
   broadcast(data: Data, options?: BroadcastOptions): number {
-    const bytes = bytesOf(data);
-    const { except } = requireOptions('options', options, ['except']);
-    if (except !== undefined) requireInteger('except', except, { min: 1 });
-    let copy: Uint8Array | null = null;
-    const shared = () => (copy ??= copyOf(bytes));
-    let count = 0;
-    for (const connection of this.#connections.all.values()) {
-      if (connection.id !== except && connection.sendShared(bytes, shared)) count += 1;
-    }
-    return count;
+    return this.#local('broadcast()').broadcast(data, options);
   }
 
   closeConnection(id: number): boolean {
-    return this.#connections.all.get(id)?.close('closed') ?? false;
+    return this.#local('closeConnection()').closeConnection(id);
   }
 
   pauseReads(id: number): boolean {
-    return this.#connections.all.get(id)?.pause() ?? false;
+    return this.#local('pauseReads()').pauseReads(id);
   }
 
   resumeReads(id: number): boolean {
-    return this.#connections.all.get(id)?.resume() ?? false;
+    return this.#local('resumeReads()').resumeReads(id);
   }
 
   connection(id: number): Connection | undefined {
-    return this.#connections.all.get(id);
+    return this.#local('connection()').connection(id);
   }
 
-  // --- The end -----------------------------------------------------------
-
-  #listening(): void {
-    if (this.isListening) this.#connections.listening(this.#localAddress!);
-  }
-
-  #rang(settledMs: number): number {
-    const deadlineMs = this.#stopping?.deadlineMs ?? Infinity;
-    if (settledMs < deadlineMs) return deadlineMs;
-    this.#connections.endAll();
-    return Infinity;
-  }
-
-  #endNow(): void {
-    this.#connections.endAll();
-    this.#connections.group.settle();
-  }
-
-  #closeAcceptor(): void {
-    this.#acceptor?.close();
-    this.#acceptor = null;
-  }
-
-  #finishIfDone(): void {
-    if (this.#state !== State.STOPPING || this.#connections.all.size > 0) return;
-    this.#connections.group.leave();
-    this.#finish();
-  }
-
-  #finish(): void {
-    this.#state = State.STOPPED;
-    this.#closeAcceptor();
-    this.#stopping?.resolve();
+  #local(operation: string): LocalServer {
+    if (this.#server instanceof LocalServer) return this.#server;
+    throw servedOnShards(operation);
   }
 }
 
-function newStopping(): Stopping {
-  let resolve!: () => void;
-  const promise = new Promise<void>((resolvePromise) => {
-    resolve = resolvePromise;
-  });
-  return { promise, resolve, deadlineMs: Infinity };
-}
-
-function alreadyListening(): MillraceError {
-  return new MillraceError(
-    'ERR_SERVER_LISTENING',
-    'listen(): this TcpServer listens already, at its localAddress; make another one for another',
-  );
-}
-
-function serverStopped(): MillraceError {
-  return new MillraceError(
-    'ERR_SERVER_STOPPED',
-    'listen(): this TcpServer was stopped; make another one',
-  );
+function handlerPlan(module: unknown, options: ShardedServerOptions | undefined): HandlerPlan {
+  if (!(module instanceof URL)) throw invalidType('module', 'a URL', module);
+  const { export: exportName, args = [] } = requireOptions('options', options, ['export', 'args']);
+  if (!Array.isArray(args)) throw invalidType('options.args', 'an array', args);
+  return {
+    href: module.href,
+    export: exportName === undefined ? null : requireName('options.export', exportName),
+    args: [...args],
+  };
 }

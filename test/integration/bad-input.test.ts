@@ -77,7 +77,6 @@ interface Subject {
 }
 
 const NOTHING: Row = {};
-
 /** Values that anybody may make, because nothing comes of it. */
 const HARMLESS: Row = { args: () => [1, 2, 3, 4] };
 
@@ -480,6 +479,7 @@ const CONSTANTS = ['ERROR_CODES', 'Interest', 'PollOpt', 'TaskPriority'];
 
 /** Marked so in the source; TypeScript hides the protected ones. */
 const INTERNAL = new Set([
+  'shards',
   'refAddress',
   'place',
   'readPart',

@@ -4,7 +4,7 @@
  * ours, with a code. What is exported and has no row fails the test.
  */
 import { expect } from 'chai';
-import { EventLoop, MillraceError, UdpSocket } from '../../src/index.js';
+import { ActorSystem, EventLoop, MillraceError, UdpSocket } from '../../src/index.js';
 import * as net from '../../src/net/index.js';
 import {
   encodeFrame,
@@ -17,7 +17,7 @@ import {
 } from '../../src/net/index.js';
 import { leavesNothingBehind } from '../support/leaks.js';
 import { closingAfterEach, type Own } from '../support/sockets.js';
-import { thrownBy } from '../support/thrown.js';
+import { rejectionOf, thrownBy } from '../support/thrown.js';
 
 leavesNothingBehind();
 
@@ -228,6 +228,32 @@ describe('bad input to millrace/net', () => {
         expect(() => make(value), `${option} ${value}`).to.throw(RangeError);
       }
     }
+  });
+
+  it('a server on shards: its module, and the options for it', async () => {
+    const system = await ActorSystem.start({ shards: 0 });
+    own({ close: () => void system.stop() });
+    const module = new URL('data:text/javascript,');
+    const make = (url: unknown, options?: unknown) =>
+      new TcpServer(system, { address: LOCAL }, url as URL, options as object);
+    make(module);
+    make(module, { export: 'Echo', args: [1] });
+    const refused: [unknown, unknown, string][] = [
+      [QUIET, {}, 'ERR_INVALID_ARG_TYPE'],
+      [module.href, {}, 'ERR_INVALID_ARG_TYPE'],
+      [undefined, undefined, 'ERR_INVALID_ARG_TYPE'],
+      [module, 1, 'ERR_INVALID_ARG_TYPE'],
+      [module, { exports: 'Echo' }, 'ERR_UNKNOWN_OPTION'],
+      [module, { export: 1 }, 'ERR_INVALID_ARG_TYPE'],
+      [module, { export: '' }, 'ERR_INVALID_ARG_VALUE'],
+      [module, { args: 1 }, 'ERR_INVALID_ARG_TYPE'],
+    ];
+    for (const [url, options, code] of refused) {
+      expect(thrownBy(() => make(url, options)).code, code).to.equal(code);
+    }
+    await system.stop();
+    const late = await rejectionOf(make(module).listen());
+    expect(late.code).to.equal('ERR_SYSTEM_STOPPED');
   });
 
   it('the reconnect options, one by one and together', () => {
