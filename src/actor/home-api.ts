@@ -54,10 +54,11 @@ export interface ShardApi {
   ): Promise<ActorRef>;
   /** Actors of the shard in whose place this one was started. They wait for {@link revive}. */
   restore(actors: readonly Restored[]): void;
-  revive(): void;
+  /** `args` of each, which come now that all are there whom references in them may mean. */
+  revive(args: readonly (readonly unknown[])[]): void;
 }
 
-/** An actor that is to live again. */
+/** An actor that is to live again. Its arguments come with {@link ShardApi.revive}. */
 export interface Restored {
   readonly slot: number;
   readonly generation: number;

@@ -55,6 +55,8 @@ export class Home implements ShardHost, ShardThreadsHost {
   #threads: ShardThreads | null = null;
   /** Actors on their way to a shard, which does not count them yet. */
   readonly #placed: number[];
+  /** Of actors that are about to live again, by shard. */
+  readonly #restoredArgs: (readonly unknown[])[][] = [];
   #stopping: Promise<void> | null = null;
   #lastMetrics: SystemMetrics | null = null;
 
@@ -290,11 +292,14 @@ export class Home implements ShardHost, ShardThreadsHost {
     this.#freeNames(shard, restored);
     const link = this.#peers!.link(shard);
     for (const actor of lost) this.#bury(actor, link.error);
-    await link.call('restore', [restored]);
+    this.#restoredArgs[shard] = restored.map(({ options }) => options.args);
+    const bare = restored.map((each) => ({ ...each, options: { ...each.options, args: [] } }));
+    await link.call('restore', [bare]);
   }
 
   revive(shard: number): void {
-    this.#peers!.link(shard).note('revive', []);
+    this.#peers!.link(shard).note('revive', [this.#restoredArgs[shard]]);
+    this.#restoredArgs[shard] = [];
   }
 
   givenUp(shard: number, error: unknown): void {

@@ -70,7 +70,7 @@ class ShardThread implements ShardHost {
   readonly compute: ComputePool;
   readonly #running: Promise<void>;
   /** What begins the back-offs of actors that were restored. */
-  #revivals: (() => void)[] = [];
+  #revivals: ((args: readonly unknown[]) => void)[] = [];
 
   constructor({ system, name, shard, shards, incarnation, ...rest }: ShardThreadData) {
     this.id = system;
@@ -127,21 +127,31 @@ class ShardThread implements ShardHost {
       restore: (actors) => {
         this.#revivals = actors.map((actor) => this.#restore(actor));
       },
-      revive: () => {
-        for (const begin of this.#revivals) begin();
+      revive: (args) => {
+        for (const [index, begin] of this.#revivals.entries()) begin(args[index]);
         this.#revivals = [];
       },
     };
   }
 
-  #restore({ href, options, parent: address, attempt, delayMs, ...place }: Restored): () => void {
+  #restore({
+    href,
+    options,
+    parent: address,
+    attempt,
+    delayMs,
+    ...place
+  }: Restored): (args: readonly unknown[]) => void {
     const parent = address === null ? null : this.#peers.parentAt(address);
     const blueprint = { HandlerClass: null as HandlerClass | null, options };
     const cell = this.#shard.restore(blueprint, place, parent);
     const load = async () => {
       blueprint.HandlerClass = await importHandlerClass(new URL(href), options.export);
     };
-    return () => revive(cell, { action: 'restart', attempt, delayMs }, load);
+    return (args) => {
+      blueprint.options = { ...options, args };
+      revive(cell, { action: 'restart', attempt, delayMs }, load);
+    };
   }
 
   // --- What the shard asks for -------------------------------------------

@@ -56,6 +56,22 @@ describe('shards that die', function () {
     expect(await other.proxy<Player>().where()).to.include({ instances: 1 });
   });
 
+  it('A6: references in arguments mean whom they meant, also of the same shard', async () => {
+    const { stage } = await staged();
+    const on = { shard: 0, supervision: QUICK };
+    // One that is restored after the one which knows it, and one before.
+    const late = await stage.spawnPlayer({ ...on });
+    const first = await stage.spawnPlayer({ ...on, args: [late] });
+    const last = await stage.spawnPlayer({ ...on, args: [first] });
+    const elsewhere = await stage.spawnPlayer({ shard: 1, args: [last] });
+    const asked = rejectionOf(late.ask(['never']));
+    late.send(['exit', 3]);
+    await asked;
+    for (const actor of [first, last, elsewhere]) {
+      expect(await eventually(() => actor.ask(['askGiven', ['echo', 7]]))).to.equal(7);
+    }
+  });
+
   for (const how of ['ask', 'sendAsync'] as const) {
     it(`A6: ${how}() between the death and the news of it learns the cause`, async () => {
       const { stage } = await staged();
