@@ -60,7 +60,8 @@ async function startWorker(workerData: RemoteWakerOptions): Promise<Remote> {
   });
   worker.on('error', () => {});
   const ended = new Promise((resolve) => worker.once('exit', resolve));
-  const [keys] = (await once(worker, 'message')) as [Keys];
+  // Not once() of node:events: the error of a thread may be heard before what it had posted.
+  const keys = await new Promise<Keys>((resolve) => worker.once('message', resolve));
   return { worker, ended, ...keys };
 }
 
