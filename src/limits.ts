@@ -232,7 +232,7 @@ export const DEFAULT_CALL_TIMEOUT_MS = 10_000;
 export const DEFAULT_START_TIMEOUT_MS = 10_000;
 
 /** In MiB. With 2, or 0.1, some versions of Node end the process instead of the thread. */
-export const OLD_GENERATION_MB_MIN = 4;
+export const OLD_GENERATION_MB_MIN = 3;
 export const STACK_MB_MIN = 0.5;
 
 /** A thread that did not come up has little to put in order. */

@@ -36,7 +36,7 @@ const SLOT_WORDS = 4;
 
 const OCCUPANTS_AT = HEADER_WORDS + PLACES_MAX * SLOT_WORDS;
 
-export const PLACES_BYTES = (OCCUPANTS_AT + PLACES_MAX) * 4;
+const PLACES_BYTES = (OCCUPANTS_AT + PLACES_MAX) * 4;
 
 /** What became of the wish for a place. */
 export const Taken = { DONE: 0, FULL: 1, GONE: 2 } as const;

@@ -129,7 +129,7 @@ export function resolveCloseOptions(options: CloseOptions | undefined): { drain:
   return { drain: requireBoolean('options.drain', drain) };
 }
 
-export function requirePriority(name: string, value: unknown): TaskPriority {
+function requirePriority(name: string, value: unknown): TaskPriority {
   const max = TaskPriority.Critical;
   return requireInteger(name, value, { min: TaskPriority.Low, max }) as TaskPriority;
 }

@@ -18,7 +18,7 @@ let current: Reporter | null = null;
 const followed = new AsyncLocalStorage<Reporter>();
 
 /** For a task to whose progress nobody listens. */
-export const SILENT: Reporter = Object.freeze({ report: () => {} });
+const SILENT: Reporter = Object.freeze({ report: () => {} });
 
 /** Calls the function as a task, which lasts until {@link leaveTask}. */
 export function callInTask<R>(reporter: Reporter, call: () => R): R {

@@ -58,7 +58,7 @@ describe('shards that cannot start', function () {
   });
 
   it('A1: memory for none of them: start() rejects, and none is left', async () => {
-    const resourceLimits = { maxOldGenerationSizeMb: 4, maxYoungGenerationSizeMb: 1 };
+    const resourceLimits = { maxOldGenerationSizeMb: 3, maxYoungGenerationSizeMb: 1 };
     const error = await rejectionOf(ActorSystem.start({ shards: 2, resourceLimits }));
     expect(error).to.include({ code: 'ERR_WORKER_OUT_OF_MEMORY' });
   });

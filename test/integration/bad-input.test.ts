@@ -722,7 +722,7 @@ describe('bad input', function () {
 
   it('limits under which Node would end the process are refused', async () => {
     const refused: [ResourceLimits, string][] = [
-      [{ maxOldGenerationSizeMb: 3 }, 'maxOldGenerationSizeMb must be a number of MiB from 4'],
+      [{ maxOldGenerationSizeMb: 2 }, 'maxOldGenerationSizeMb must be a number of MiB from 3'],
       [{ stackSizeMb: 0.1 }, 'stackSizeMb must be a number of MiB from 0.5'],
       [{ maxYoungGenerationSizeMb: Infinity }, 'maxYoungGenerationSizeMb'],
       [{ codeRangeSizeMb: Number.NaN }, 'codeRangeSizeMb'],

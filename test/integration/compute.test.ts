@@ -18,7 +18,7 @@ leavesNothingBehind();
 const LIMITS = { maxOldGenerationSizeMb: 24, maxYoungGenerationSizeMb: 4 };
 
 /** Too small for a thread to come up. */
-const TOO_SMALL = { maxOldGenerationSizeMb: 4, maxYoungGenerationSizeMb: 1 };
+const TOO_SMALL = { maxOldGenerationSizeMb: 3, maxYoungGenerationSizeMb: 1 };
 
 const PROCESS_MS = 15_000;
 
