@@ -137,7 +137,7 @@ export class Dispatcher implements PoolBackend, CrewHost, PoolLoopHost {
     this.#pending += 1;
     this.#queue.add(task);
     this.#changed();
-    if (this.#hasSentBelow(task.priority)) this.#makeWay(task);
+    if (this.#hasSent(TaskPriority.Low, task.priority - 1)) this.#makeWay(task);
     else if (!this.#isFeedDue) this.#feed();
     return task;
   }
@@ -153,9 +153,10 @@ export class Dispatcher implements PoolBackend, CrewHost, PoolLoopHost {
     return ended;
   }
 
-  #hasSentBelow(priority: TaskPriority): boolean {
-    for (let below = TaskPriority.Low; below < priority; below++) {
-      if (this.#sent[below] > 0) return true;
+  /** Whether threads have tasks of a priority in this range. */
+  #hasSent(lowest: number, highest: number): boolean {
+    for (let priority = lowest; priority <= highest; priority++) {
+      if (this.#sent[priority] > 0) return true;
     }
     return false;
   }
@@ -174,9 +175,42 @@ export class Dispatcher implements PoolBackend, CrewHost, PoolLoopHost {
         this.#lookAgain();
         break;
       }
-      this.#queue.take(task);
-      this.#send(thread, task);
+      const urgent = this.#urgentElsewhere(task, thread, nowMs);
+      if (urgent === null) {
+        this.#queue.take(task);
+        this.#send(thread, task);
+      } else if (thread.count === 0) {
+        this.#move(urgent, thread);
+      } else {
+        // Sent ahead, the task might pass it. Whichever thread is free first tells.
+        break;
+      }
     }
+  }
+
+  /**
+   * Of the tasks on a higher level that other threads have and did not begin,
+   * the one that comes first; null if there is none.
+   */
+  #urgentElsewhere(task: Task, thread: ComputeThread, nowMs: number): Task | null {
+    let first: Task | null = null;
+    if (!this.#hasSent(task.priority + 1, TaskPriority.Critical)) return first;
+    for (const other of this.#crew.threads) {
+      if (other === thread) continue;
+      other.eachFromLast((sent, claim) => {
+        if (claim !== Claim.SENT || sent.isMoving || !this.#queue.isAbove(sent, task, nowMs))
+          return;
+        if (first === null || this.#queue.outranks(sent, first, nowMs)) first = sent;
+      });
+    }
+    return first;
+  }
+
+  /** From a thread that has not got to it, unless it does at this moment. */
+  #move(task: Task, thread: ComputeThread): void {
+    if (task.thread?.recall(task) !== true) return;
+    this.#noteGone(task);
+    this.#send(thread, task);
   }
 
   /** A free thread that takes nothing is still skipping what was recalled; no answer will tell. */

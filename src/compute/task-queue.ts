@@ -90,6 +90,11 @@ export class TaskQueue<T extends Queueable> {
     this.#size -= 1;
   }
 
+  /** Whether `task` is on a higher level than `other`, and may not be passed by it at all. */
+  isAbove(task: T, other: T, nowMs: number): boolean {
+    return this.#level(task, nowMs) > this.#level(other, nowMs);
+  }
+
   /** Whether `task` is to begin before `other`. */
   outranks(task: T, other: T, nowMs: number): boolean {
     const difference = this.#level(task, nowMs) - this.#level(other, nowMs);

@@ -127,6 +127,26 @@ describe('compute: order', function () {
     expect(notes.list, `seed ${seed}`).to.deep.equal(ordered.map(([, mark]) => mark));
   });
 
+  for (const first of [0, 1]) {
+    it(`P1: nothing passes a more urgent task, whichever thread is free first: ${first}`, async () => {
+      const pool = openPool({ threads: 2, agingMs: 1e9 });
+      await warmUp(pool);
+      const gates = [await Gate.shut(pool), await Gate.shut(pool)];
+      const notes = new Notes();
+      const low = Array.from({ length: 10 }, (_, mark) => [Low, mark] as const);
+      const done = [logAll(pool, notes, low)];
+      // Some of them are with both threads before the urgent one comes, and is with one.
+      await nextTurn();
+      done.push(logAll(pool, notes, [[Critical, 100]]));
+      await nextTurn();
+      gates[first].open();
+      await done[1];
+      expect(notes.list[0]).to.equal(100);
+      gates[1 - first].open();
+      await Promise.all(done);
+    });
+  }
+
   it('P1: of two threads that are stuck, the first that is free goes on', async () => {
     const pool = openPool({ threads: 2 });
     const gates = [await Gate.shut(pool), await Gate.shut(pool)];
