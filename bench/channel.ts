@@ -25,8 +25,11 @@ import { formatNumber, formatRatio, formatSpread, formatTable } from './harness/
 /** Beyond what a measurement should take by itself. */
 const ANSWER_GRACE_MS = 30_000;
 
-/** Streams before the first round; each is as long as the rate of the one before suggests. */
-const WARM_UPS = 3;
+/**
+ * Streams before the first round; each is as long as the rate of the one before
+ * suggests. The first are short, and the engine optimises until the sixth or so.
+ */
+const WARM_UPS = 8;
 
 /** Between questions, for both sides to fall asleep. */
 const PAUSE_MS = 2;
