@@ -1,15 +1,11 @@
 /**
- * Dispatcher: the inside of a pool. Takes tasks, keeps them in order, sends
- * them to threads, and settles them.
+ * Dispatcher: the inside of a pool. Takes tasks, has them run, and settles
+ * them; the order is the scheduler's.
  *
- *   submit ──> queue ──feed──> thread (sent ahead) ──begin──> result ──> settle
- *                 ^               │
- *                 └──── recall ───┘  for one that is more urgent, for a thread
- *                                    that is stuck, given up, or dead
+ *   submit ──> scheduler ──> thread ──> result ──> settle
+ *                 └── abort, deadline, death ────────^
  *
- * A task that was sent and has not begun counts as queued, and is fetched back
- * whenever the order of the queue would have it so: who looks from outside sees
- * one queue and rule P1, not what lies with the threads.
+ * A task that was sent to a thread and has not begun counts as queued.
  */
 import { callSafely } from '../call-safely.js';
 import { discard } from '../channel/side-channel.js';
@@ -34,10 +30,10 @@ import { type ComputeMetrics, Counters } from './metrics.js';
 import type { ResolvedPoolOptions } from './options.js';
 import type { PoolBackend } from './pool-backend.js';
 import { PoolLoop, type PoolLoopHost } from './pool-loop.js';
+import { Scheduler } from './scheduler.js';
 import { Ending, type Order, type RelayedOrder, Task } from './task.js';
 import { TaskPlaces } from './task-places.js';
 import { TaskPriority } from './task-priority.js';
-import { TaskQueue } from './task-queue.js';
 import { Targets } from './targets.js';
 
 /** For a pool that other threads use. */
@@ -52,25 +48,21 @@ const UNSHARED: Relaying = { takers: 0, changed: () => {} };
 
 export class Dispatcher implements PoolBackend, CrewHost, PoolLoopHost {
   readonly #options: ResolvedPoolOptions;
-  readonly #queue: TaskQueue<Task>;
   readonly #targets = new Targets();
   readonly #counters = new Counters();
   readonly #signals = new AbortSignals<Task>((task) => this.#abort(task));
   readonly #crew: Crew;
+  readonly #scheduler: Scheduler;
   /** One for each task that was submitted and has not settled, wherever it was. */
   readonly places: TaskPlaces;
   readonly #changed: () => void;
   /** Of the threads to which an answer may belong, by number. */
   readonly #threads = new Map<number, ComputeThread>();
-  /** Tasks with threads, by priority. */
-  readonly #sent = [0, 0, 0, 0];
   /** Tasks that were submitted and have not settled. */
   #pending = 0;
   #sequence = 0;
   /** Made with the first task: a pool that is never used costs nothing. */
   #loop: PoolLoop | null = null;
-  #isFeedDue = false;
-  #isWatching = false;
   #isClosing = false;
   #closed: Promise<void> | null = null;
   #drained: (() => void) | null = null;
@@ -79,8 +71,12 @@ export class Dispatcher implements PoolBackend, CrewHost, PoolLoopHost {
     this.#options = options;
     this.places = TaskPlaces.create(options, takers);
     this.#changed = changed;
-    this.#queue = new TaskQueue(options.agingMs);
     this.#crew = new Crew(options, this);
+    this.#scheduler = new Scheduler(options.agingMs, this.#crew, {
+      unsendable: (task, error) => this.#fail(task, error),
+      watch: () => this.#loop?.watch(),
+      changed,
+    });
   }
 
   get isClosing(): boolean {
@@ -135,10 +131,7 @@ export class Dispatcher implements PoolBackend, CrewHost, PoolLoopHost {
     this.#counters.submitted += 1;
     if (this.#pending === 0) loop.ref();
     this.#pending += 1;
-    this.#queue.add(task);
-    this.#changed();
-    if (this.#hasSent(TaskPriority.Low, task.priority - 1)) this.#makeWay(task);
-    else if (!this.#isFeedDue) this.#feed();
+    this.#scheduler.add(task);
     return task;
   }
 
@@ -153,144 +146,8 @@ export class Dispatcher implements PoolBackend, CrewHost, PoolLoopHost {
     return ended;
   }
 
-  /** Whether threads have tasks of a priority in this range. */
-  #hasSent(lowest: number, highest: number): boolean {
-    for (let priority = lowest; priority <= highest; priority++) {
-      if (this.#sent[priority] > 0) return true;
-    }
-    return false;
-  }
-
-  // --- Order -------------------------------------------------------------
-
-  /** Sends what is next, as long as threads take it. */
-  #feed(): void {
-    const nowMs = nativeDriver.nowOrLater();
-    for (;;) {
-      const task = this.#queue.peek(nowMs);
-      if (task === null) break;
-      const thread = this.#threadFor(task);
-      if (thread === null || thread.count > 0) this.#crew.grow();
-      if (thread === null) {
-        this.#lookAgain();
-        break;
-      }
-      const urgent = this.#urgentElsewhere(task, thread, nowMs);
-      if (urgent === null) {
-        this.#queue.take(task);
-        this.#send(thread, task);
-      } else if (thread.count === 0) {
-        this.#move(urgent, thread);
-      } else {
-        // Sent ahead, the task might pass it. Whichever thread is free first tells.
-        break;
-      }
-    }
-  }
-
-  /**
-   * Of the tasks on a higher level that other threads have and did not begin,
-   * the one that comes first; null if there is none.
-   */
-  #urgentElsewhere(task: Task, thread: ComputeThread, nowMs: number): Task | null {
-    let first: Task | null = null;
-    if (!this.#hasSent(task.priority + 1, TaskPriority.Critical)) return first;
-    for (const other of this.#crew.threads) {
-      if (other === thread) continue;
-      other.eachFromLast((sent, claim) => {
-        if (claim !== Claim.SENT || sent.isMoving || !this.#queue.isAbove(sent, task, nowMs))
-          return;
-        if (first === null || this.#queue.outranks(sent, first, nowMs)) first = sent;
-      });
-    }
-    return first;
-  }
-
-  /** From a thread that has not got to it, unless it does at this moment. */
-  #move(task: Task, thread: ComputeThread): void {
-    if (task.thread?.recall(task) !== true) return;
-    this.#noteGone(task);
-    this.#send(thread, task);
-  }
-
-  /** A free thread that takes nothing is still skipping what was recalled; no answer will tell. */
-  #lookAgain(): void {
-    for (const thread of this.#crew.threads) {
-      if (thread.isUp && thread.count === 0) this.#watch();
-    }
-  }
-
-  /** The one with the least to do, of those that take it. */
-  #threadFor(task: Task): ComputeThread | null {
-    let best: ComputeThread | null = null;
-    for (const thread of this.#crew.threads) {
-      if (best !== null && thread.loadMs >= best.loadMs) continue;
-      if (thread.accepts(task)) best = thread;
-      if (best?.count === 0) break;
-    }
-    return best;
-  }
-
-  #send(thread: ComputeThread, task: Task): void {
-    try {
-      if (!thread.send(task)) {
-        this.#queue.add(task);
-        return;
-      }
-    } catch (error) {
-      this.#fail(task, error);
-      return;
-    }
-    this.#sent[task.priority] += 1;
-    this.#changed();
-    if (thread.count > 1) this.#watch();
-  }
-
-  /**
-   * Fetches back what was sent ahead and has to wait now for this task. What is
-   * next is sent when the caller is done with all that it submits, so that it
-   * costs no more to submit a thousand tasks than one.
-   */
-  #makeWay(task: Task): void {
-    const nowMs = nativeDriver.nowOrLater();
-    const isOutranked = (sent: Task): boolean => this.#queue.outranks(task, sent, nowMs);
-    for (const thread of this.#crew.threads) this.#recall(thread, isOutranked);
-    if (this.#isFeedDue) return;
-    this.#isFeedDue = true;
-    queueMicrotask(() => {
-      this.#isFeedDue = false;
-      this.#feed();
-    });
-  }
-
-  #recall(thread: ComputeThread, test?: (task: Task) => boolean): void {
-    thread.recallAll((task) => {
-      this.#noteGone(task);
-      this.#queue.add(task);
-    }, test);
-  }
-
-  #watch(): void {
-    if (this.#isWatching) return;
-    this.#isWatching = true;
-    this.#loop?.watch();
-  }
-
-  /** What lies with a thread that does not get on is better off in the queue. */
   watched(): void {
-    this.#isWatching = false;
-    let isAhead = false;
-    for (const thread of this.#crew.threads) {
-      if (thread.count < 2) continue;
-      if (thread.answers === thread.answersBefore) {
-        thread.isStuck = true;
-        this.#recall(thread);
-      }
-      thread.answersBefore = thread.answers;
-      isAhead ||= thread.count > 1;
-    }
-    this.#feed();
-    if (isAhead) this.#watch();
+    this.#scheduler.watched();
   }
 
   // --- Answers -----------------------------------------------------------
@@ -324,7 +181,7 @@ export class Dispatcher implements PoolBackend, CrewHost, PoolLoopHost {
 
   /** After the last answer of a tick. */
   ticked(): void {
-    if (this.#queue.size > 0) this.#feed();
+    this.#scheduler.feed();
   }
 
   // --- Ends --------------------------------------------------------------
@@ -345,22 +202,20 @@ export class Dispatcher implements PoolBackend, CrewHost, PoolLoopHost {
   /** Gives a task up that no thread has begun; another one goes on. */
   cancelQueued(task: Task, reason: unknown): void {
     const { thread } = task;
-    if (task.isSettled || (thread !== null && !thread.recall(task))) return;
-    if (thread !== null) this.#noteGone(task);
+    if (task.isSettled || !this.#scheduler.withdraw(task)) return;
     this.#reject(task, Ending.CANCELLED, reason);
-    if (thread !== null) this.#feed();
+    if (thread !== null) this.#scheduler.feed();
   }
 
   #drop(task: Task, ending: Ending, error: unknown): void {
     const { thread } = task;
-    const isBegun = thread !== null && !thread.recall(task);
-    if (thread !== null && !isBegun) this.#noteGone(task);
+    const isBegun = thread !== null && !this.#scheduler.withdraw(task);
     // First the others, so that none of them begins meanwhile; then it is certain who runs.
-    if (isBegun) this.#recall(thread);
+    if (isBegun) this.#scheduler.recall(thread);
     const isRunning = isBegun && thread.claims.look(task.position) === Claim.RUNNING;
     this.#reject(task, ending, error);
     if (isRunning) this.#crew.recycle(thread);
-    if (thread !== null) this.#feed();
+    if (thread !== null) this.#scheduler.feed();
   }
 
   #fail(task: Task, error: unknown): void {
@@ -376,11 +231,7 @@ export class Dispatcher implements PoolBackend, CrewHost, PoolLoopHost {
 
   /** The books are in order before its caller hears of it. */
   #settle(task: Task, ending: Ending): void {
-    if (task.isQueued) this.#queue.remove(task);
-    if (task.thread !== null) {
-      task.thread.remove(task);
-      this.#noteGone(task);
-    }
+    this.#scheduler.remove(task);
     if (!task.isCounted) this.#counters.ended(ending);
     const signal = task.request?.signal;
     if (signal !== undefined) this.#signals.remove(signal, task);
@@ -394,11 +245,6 @@ export class Dispatcher implements PoolBackend, CrewHost, PoolLoopHost {
     this.#drained?.();
   }
 
-  /** It is no longer with a thread. */
-  #noteGone({ priority }: Task): void {
-    this.#sent[priority] -= 1;
-  }
-
   // --- Threads -----------------------------------------------------------
 
   get address(): SenderHandle {
@@ -407,11 +253,7 @@ export class Dispatcher implements PoolBackend, CrewHost, PoolLoopHost {
 
   up(thread: ComputeThread): void {
     this.#threads.set(thread.number, thread);
-    // What waits behind others can begin here.
-    if (this.#queue.size === 0) {
-      for (const other of this.#crew.threads) if (other.count > 1) this.#recall(other);
-    }
-    this.#feed();
+    this.#scheduler.welcome(thread);
   }
 
   exited(thread: ComputeThread, exit: ThreadExit): void {
@@ -420,11 +262,11 @@ export class Dispatcher implements PoolBackend, CrewHost, PoolLoopHost {
 
   /** What it had begun has ended with it; the rest goes on elsewhere. */
   ended(exited: ComputeThread, exit: ThreadExit): void {
-    this.#recall(exited);
+    this.#scheduler.recall(exited);
     exited.eachFromLast((task) => this.#fail(task, threadExited(task, exit)));
     this.#threads.delete(exited.number);
     this.#crew.forget(exited);
-    this.#feed();
+    this.#scheduler.feed();
   }
 
   startsFailed(error: unknown): void {
@@ -435,7 +277,9 @@ export class Dispatcher implements PoolBackend, CrewHost, PoolLoopHost {
 
   #emptyQueue(dispose: (task: Task) => void): void {
     // The order is of no account, and any time will do.
-    for (let task = this.#queue.peek(0); task !== null; task = this.#queue.peek(0)) dispose(task);
+    for (let task = this.#scheduler.next(0); task !== null; task = this.#scheduler.next(0)) {
+      dispose(task);
+    }
   }
 
   /** Nothing can be received any more. */
@@ -451,11 +295,11 @@ export class Dispatcher implements PoolBackend, CrewHost, PoolLoopHost {
 
   /** Tasks that were sent to threads, begun or not. */
   get sent(): number {
-    return this.#sent.reduce((sum, count) => sum + count);
+    return this.#scheduler.sent;
   }
 
   metrics(): ComputeMetrics {
-    const depths = DEPTHS.map((priority) => this.#queue.depth(priority));
+    const depths = DEPTHS.map((priority) => this.#scheduler.depth(priority));
     let active = 0;
     for (const thread of this.#crew.threads) {
       thread.eachFromLast((task, claim) => {
@@ -486,7 +330,7 @@ export class Dispatcher implements PoolBackend, CrewHost, PoolLoopHost {
   }
 
   #giveUpAll(dispose: (task: Task) => void): void {
-    for (const thread of this.#crew.threads) this.#recall(thread);
+    for (const thread of this.#crew.threads) this.#scheduler.recall(thread);
     this.#emptyQueue(dispose);
     for (const thread of this.#crew.threads) {
       const isBusy = thread.count > 0;
