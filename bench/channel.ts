@@ -35,11 +35,12 @@ const WARM_UPS = 8;
 const PAUSE_MS = 2;
 
 /** In the order of rounds and columns. */
-const CONTENDERS = ['millrace', 'one', 'batch', 'comlink'] as const;
+const CONTENDERS = ['millrace', 'actors', 'one', 'batch', 'comlink'] as const;
 type Contender = (typeof CONTENDERS)[number];
 
 const COMMANDS: Record<Contender, readonly string[]> = {
   millrace: ['channel-millrace'],
+  actors: ['channel-actors'],
   one: ['channel-post', '1'],
   batch: ['channel-post', '256'],
   comlink: ['channel-comlink'],
@@ -47,6 +48,7 @@ const COMMANDS: Record<Contender, readonly string[]> = {
 
 const TITLES: Record<Contender, string> = {
   millrace: 'millrace',
+  actors: 'its actors',
   one: 'postMessage',
   batch: 'arrays of 256',
   comlink: 'comlink',
@@ -61,7 +63,7 @@ const KIND_TITLES: Record<Kind, string> = {
 };
 
 /** Arrays of 256 say nothing about one message. */
-const ASKED = ['millrace', 'one', 'comlink'] as const satisfies readonly Contender[];
+const ASKED = ['millrace', 'actors', 'one', 'comlink'] as const satisfies readonly Contender[];
 
 export const benchmark: Benchmark = {
   summary: 'messages between threads against postMessage and comlink; round trips',
@@ -160,8 +162,8 @@ function ratesOf(row: StreamRow, name: Contender): number[] {
   return (row.streams[name] ?? []).map(({ count, elapsedMs }) => count / (elapsedMs / 1000));
 }
 
-function rateRatio(row: StreamRow, to: Contender): number {
-  return medianRatio(ratesOf(row, 'millrace'), ratesOf(row, to));
+function rateRatio(row: StreamRow, to: Contender, from: Contender = 'millrace'): number {
+  return medianRatio(ratesOf(row, from), ratesOf(row, to));
 }
 
 function cpuNsOf(row: StreamRow, name: Contender, side: 'senderNs' | 'receiverNs'): number {
@@ -173,7 +175,7 @@ function percentilesOf(row: RoundTripRow, name: Contender, which: 'p50Us' | 'p99
 }
 
 function formatRates(rows: readonly StreamRow[]): string {
-  const head = ['messages per second', '', 'millrace', 'min - max'];
+  const head = ['messages per second', '', 'millrace', 'min - max', 'its actors'];
   head.push('postMessage', 'x', 'arrays of 256', 'x', 'comlink', 'x');
   return formatTable(
     head,
@@ -183,7 +185,8 @@ function formatRates(rows: readonly StreamRow[]): string {
         formatNumber(median(ratesOf(row, name))),
         formatRatio(rateRatio(row, name)),
       ]);
-      const own = [formatNumber(rates.median), formatSpread(rates)];
+      const actors = median(ratesOf(row, 'actors'));
+      const own = [formatNumber(rates.median), formatSpread(rates), formatNumber(actors)];
       return [KIND_TITLES[row.kind], row.direction, ...own, ...others];
     }),
   );
@@ -247,23 +250,28 @@ const RATE_TO_BATCH_MIN = 1;
 const ROUND_TRIP_TO_ONE_MAX = 0.25;
 
 function streamGates(rows: readonly StreamRow[]): Gate[] {
-  return rows.flatMap((row) => {
-    const { kind, direction, streams } = row;
-    const title = `${KIND_TITLES[kind]} ${direction}: rate /`;
-    const gates: Gate[] = [];
-    const limit = RATE_TO_ONE_MIN[kind];
-    if (streams.millrace === undefined) return [];
-    if (streams.one !== undefined && limit !== undefined) {
-      const value = rateRatio(row, 'one');
-      gates.push({ claim: `${title} ${TITLES.one}`, value, limit, bound: 'at least' });
-    }
-    if (streams.batch !== undefined) {
-      const value = rateRatio(row, 'batch');
-      const claim = `${title} ${TITLES.batch}`;
-      gates.push({ claim, value, limit: RATE_TO_BATCH_MIN, bound: 'at least' });
-    }
-    return gates;
-  });
+  return rows.flatMap((row) =>
+    (['millrace', 'actors'] as const).flatMap((own) =>
+      row.streams[own] === undefined ? [] : gatesOfStream(row, own),
+    ),
+  );
+}
+
+function gatesOfStream(row: StreamRow, own: Contender): Gate[] {
+  const { kind, direction, streams } = row;
+  const title = `${KIND_TITLES[kind]} ${direction}, ${TITLES[own]}: rate /`;
+  const gates: Gate[] = [];
+  const limit = RATE_TO_ONE_MIN[kind];
+  if (streams.one !== undefined && limit !== undefined) {
+    const value = rateRatio(row, 'one', own);
+    gates.push({ claim: `${title} ${TITLES.one}`, value, limit, bound: 'at least' });
+  }
+  if (streams.batch !== undefined) {
+    const value = rateRatio(row, 'batch', own);
+    const claim = `${title} ${TITLES.batch}`;
+    gates.push({ claim, value, limit: RATE_TO_BATCH_MIN, bound: 'at least' });
+  }
+  return gates;
 }
 
 function roundTripGates(rows: readonly RoundTripRow[]): Gate[] {

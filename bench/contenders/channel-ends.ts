@@ -4,7 +4,7 @@
  * talk to each other by Comlink before and after, not during, a measurement.
  */
 import { MessageChannel, type MessagePort, Worker, workerData } from 'node:worker_threads';
-import { expose, type Remote, wrap } from 'comlink';
+import { expose, wrap } from 'comlink';
 import { ascending, percentile } from '../harness/statistics.js';
 import {
   type ChannelRequest,
@@ -36,14 +36,21 @@ export interface End {
 export type MakeEnd = (port: MessagePort) => End | Promise<End>;
 
 /** A thread at one end of a stream. */
-interface Side {
+export interface Side {
   isReady(): boolean;
   receive(kind: Kind, count: number): Promise<SideReport>;
   send(kind: Kind, count: number): Promise<SideReport>;
   answer(): void;
 }
 
-interface SideReport {
+/** As seen from the other thread. */
+export type RemoteSide = {
+  readonly [Name in keyof Side]: (
+    ...args: Parameters<Side[Name]>
+  ) => Promise<Awaited<ReturnType<Side[Name]>>>;
+};
+
+export interface SideReport {
   /** Of the first message sent, or the last received. */
   readonly atMs: number;
   readonly cpuNs: number;
@@ -77,14 +84,19 @@ export async function startContender(script: string, makeEnd: MakeEnd): Promise<
   const there = wrap<Side>(control.port1);
   const end = await makeEnd(measured.port1);
   await there.isReady();
+  serveSides(end, sideOf(end), there);
+}
+
+/** Answers the benchmark; to be called on the main thread. */
+export function serveSides(end: End, here: Side | RemoteSide, there: RemoteSide): void {
   const counts = new Map<string, number>();
   serve((request: ChannelRequest) => {
     if (request.measure === 'roundTrip') return roundTrips(end, there, request);
-    return streamFor(request, sideOf(end), there, counts);
+    return streamFor(request, here, there, counts);
   });
 }
 
-function sideOf(end: End): Side {
+export function sideOf(end: End): Side {
   return {
     isReady: () => true,
     answer: () => end.answer(),
@@ -114,8 +126,8 @@ function receive(end: End, kind: Kind, count: number): Promise<SideReport> {
 /** As many messages as take about as long as was asked for, by the rate of the stream before. */
 async function streamFor(
   { kind, direction, ms }: StreamRequest,
-  here: Side,
-  there: Remote<Side>,
+  here: Side | RemoteSide,
+  there: RemoteSide,
   counts: Map<string, number>,
 ): Promise<Stream> {
   const name = `${kind} ${direction}`;
@@ -134,7 +146,7 @@ async function streamFor(
 
 async function roundTrips(
   end: End,
-  there: Remote<Side>,
+  there: RemoteSide,
   { ms, pauseMs }: RoundTripRequest,
 ): Promise<RoundTrips> {
   await there.answer();

@@ -81,10 +81,11 @@ export function pendingDelays(random: () => number, count: number): number[] {
 }
 
 async function answerLines(answer: (request: never) => unknown): Promise<void> {
+  // Also in the middle of a measurement, of which nobody wants the answer any more.
+  process.stdin.once('end', () => process.exit(0));
   for await (const line of createInterface({ input: process.stdin })) {
     console.log(JSON.stringify(await answer(JSON.parse(line) as never)));
   }
-  process.exit(0);
 }
 
 function between(random: () => number, { min, max }: { min: number; max: number }): number {

@@ -199,7 +199,7 @@ export class Cell implements Mailbox, Parent {
   receive(message: unknown, request: Request | null): void {
     const { places, ring } = this;
     if (this.isPlain && ring.size === 0 && places !== null) {
-      places.release(this.slot);
+      places.releaseDelivered(this.slot);
       this.#deliverMessage(message, request);
       this.#admitWaiting();
     } else if (places === null) {
@@ -352,7 +352,7 @@ export class Cell implements Mailbox, Parent {
     const { ring } = this;
     const { message, request } = ring;
     ring.drop();
-    if (this.places !== null) this.places.release(this.slot);
+    if (this.places !== null) this.places.releaseDelivered(this.slot);
     if (this.waiting !== null && this.waiting.size > 0) this.#admitWaiting();
     this.#deliverMessage(message, request);
   }

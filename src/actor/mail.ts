@@ -1,6 +1,6 @@
 /**
  * Mail: what the shards of a system send each other. One class for all of it,
- * so that it is one shape for the codec and for the engine.
+ * so that it is one shape for the engine, and the envelope of the codec.
  *
  *   to an actor   MESSAGE  ASK  STOP  WATCH  UNWATCH  ROOM  CHILD_CRASHED  CHILD_STOPPED
  *   to a shard    ANSWER  FAILURE  REPORT  STOPPED (by id)   CALL  NOTE (of its own methods)
@@ -9,7 +9,7 @@
  * Only messages and asks take places in a mailbox; whatever the runtime has to
  * say is exempt from the capacity.
  */
-import { registerCarrier } from '../channel/codec/carriers.js';
+import { registerEnvelope } from '../channel/codec/envelopes.js';
 
 export const MailKind = {
   MESSAGE: 1,
@@ -49,10 +49,9 @@ export function shardOf(sender: number): number {
   return sender % 2 ** SHARD_BITS;
 }
 
-/** Its number among what crosses threads as itself; senders and references have others. */
-const MAIL_CARRIER = 2;
-
 export class Mail {
+  /** Tells mail from whatever else may be a message. */
+  readonly #isMail = true;
   readonly kind: MailKind;
   /** Who sent it: see {@link senderOf}. */
   readonly from: number;
@@ -79,20 +78,31 @@ export class Mail {
     this.method = method;
     this.payload = payload;
   }
+
+  static is(object: object): object is Mail {
+    return #isMail in object;
+  }
 }
 
-registerCarrier<Mail>({
-  id: MAIL_CARRIER,
-  type: Mail,
-  fields: ['kind', 'from', 'slot', 'generation', 'id', 'method', 'payload'],
-  create: (kind, from, slot, generation, id, method, payload) =>
-    new Mail(
-      kind as MailKind,
-      from as number,
-      slot as number,
-      generation as number,
-      id as number,
-      method as string | null,
-      payload,
-    ),
+registerEnvelope<Mail>({
+  is: (object) => Mail.is(object),
+  contentOf: (mail) => mail.payload,
+  writeHeader(writer, mail, at) {
+    let to = writer.number(mail.kind, at);
+    to = writer.number(mail.from, to);
+    to = writer.number(mail.slot, to);
+    to = writer.number(mail.generation, to);
+    if (mail.kind === MailKind.MESSAGE) return to;
+    return writer.value(mail.method, writer.number(mail.id, to));
+  },
+  read(reader) {
+    const kind = reader.number() as MailKind;
+    const from = reader.number();
+    const slot = reader.number();
+    const generation = reader.number();
+    const isMessage = kind === MailKind.MESSAGE;
+    const id = isMessage ? 0 : reader.number();
+    const method = isMessage ? null : (reader.value() as string | null);
+    return new Mail(kind, from, slot, generation, id, method, reader.content());
+  },
 });

@@ -6,6 +6,8 @@
  *           GENERATION   the latest that it has drawn
  *           LISTENED     of home only: events that somebody listens for, a bit each
  *           SLOTS        slots that were ever used
+ *           HELD_SLOT    where messages were delivered whose places are still counted,
+ *           HELD         and how many
  *   sender  SLOT         of each other shard: where it has taken a place for a
  *                        message that it has not sent yet, and 1 more; or 0
  *           SENT         what it had sent by then
@@ -20,10 +22,23 @@
  * threads. The memory is reserved at once and taken page by page as it is used.
  */
 import { waitAsync } from '../channel/wait-async.js';
-import { DROPPED_IN_FLIGHT_MAX, PLACES_MAX, SHARDS_MAX } from '../limits.js';
+import {
+  DROPPED_IN_FLIGHT_MAX,
+  PLACES_MAX,
+  RELEASES_MAX,
+  RELEASES_PER_CAPACITY,
+  SHARDS_MAX,
+} from '../limits.js';
 import type { MailboxPolicy } from './options.js';
 
-const Header = { ACTORS: 0, GENERATION: 1, LISTENED: 2, SLOTS: 3 } as const;
+const Header = {
+  ACTORS: 0,
+  GENERATION: 1,
+  LISTENED: 2,
+  SLOTS: 3,
+  HELD_SLOT: 4,
+  HELD: 5,
+} as const;
 
 /** A cache line for each sender, which writes it with every message. */
 const Sender = { SLOT: 0, SENT: 1 } as const;
@@ -45,6 +60,10 @@ export type Taken = (typeof Taken)[keyof typeof Taken];
 export class Places {
   readonly buffer: SharedArrayBuffer;
   readonly #words: Int32Array<SharedArrayBuffer>;
+  /** Of the shard itself: as in the header, and how many are held at most. */
+  #heldSlot = -1;
+  #held = 0;
+  #heldMax = 1;
 
   constructor(buffer = new SharedArrayBuffer(PLACES_BYTES)) {
     this.buffer = buffer;
@@ -82,12 +101,15 @@ export class Places {
    * generation of each mailbox in which messages are lost, and their number.
    */
   closeAll(lost: (slot: number, generation: number, count: number) => void): void {
-    const slots = Atomics.load(this.#words, Header.SLOTS);
+    const words = this.#words;
+    // What was delivered is not lost.
+    Atomics.sub(words, wordOf(words[Header.HELD_SLOT]) + Word.COUNT, words[Header.HELD]);
+    const slots = Atomics.load(words, Header.SLOTS);
     for (let slot = 0; slot < slots; slot++) {
       const at = wordOf(slot);
-      Atomics.store(this.#words, at + Word.GENERATION, 0);
-      const count = Atomics.load(this.#words, at + Word.COUNT);
-      if (count > 0) lost(slot, this.#words[OCCUPANTS_AT + slot] >>> 0, count);
+      Atomics.store(words, at + Word.GENERATION, 0);
+      const count = Atomics.load(words, at + Word.COUNT);
+      if (count > 0) lost(slot, words[OCCUPANTS_AT + slot] >>> 0, count);
     }
   }
 
@@ -96,6 +118,7 @@ export class Places {
   /** Others may send to this slot from now on. False if there are no words for it. */
   open(slot: number, generation: number, policy: MailboxPolicy, waiting: number): boolean {
     if (slot >= PLACES_MAX) return false;
+    if (slot === this.#heldSlot) this.#letGo();
     const words = this.#words;
     const at = wordOf(slot);
     // The count of the slot's last actor goes back to 0 by itself, perhaps a
@@ -130,6 +153,7 @@ export class Places {
 
   /** Whether the limit allows one more; takes its place then. */
   takeOwn(slot: number): boolean {
+    if (slot === this.#heldSlot) this.publishReleases();
     return this.#take(wordOf(slot), slot, NOBODY, 0);
   }
 
@@ -138,8 +162,53 @@ export class Places {
     Atomics.add(this.#words, wordOf(slot) + Word.COUNT, 1);
   }
 
+  /** Messages that wait, or are on their way. */
   count(slot: number): number {
-    return Atomics.load(this.#words, wordOf(slot) + Word.COUNT);
+    const held = slot === this.#heldSlot ? this.#held : 0;
+    return Atomics.load(this.#words, wordOf(slot) + Word.COUNT) - held;
+  }
+
+  /**
+   * As {@link release}, of a message that is being delivered. Others learn of
+   * several at once, and of the last ones by {@link publishReleases}: to tell
+   * them each time would send the count from processor to processor and back.
+   */
+  releaseDelivered(slot: number): void {
+    if (slot >= PLACES_MAX) return;
+    if (slot !== this.#heldSlot) this.#hold(slot);
+    this.#held += 1;
+    // For home, should this thread die.
+    this.#words[Header.HELD] = this.#held;
+    if (this.#held >= this.#heldMax) this.publishReleases();
+  }
+
+  /** The next actor in the slot has a capacity of its own. */
+  #letGo(): void {
+    this.publishReleases();
+    this.#heldSlot = -1;
+  }
+
+  #hold(slot: number): void {
+    this.publishReleases();
+    const share = Math.floor(
+      Math.abs(this.#words[wordOf(slot) + Word.LIMIT]) * RELEASES_PER_CAPACITY,
+    );
+    this.#heldMax = Math.min(Math.max(share, 1), RELEASES_MAX);
+    this.#heldSlot = slot;
+    this.#words[Header.HELD_SLOT] = slot;
+  }
+
+  /** At the end of each tick. */
+  publishReleases(): void {
+    const held = this.#held;
+    if (held === 0) return;
+    const words = this.#words;
+    const at = wordOf(this.#heldSlot);
+    this.#held = 0;
+    // No call stands between these, and so no moment at which the thread can be terminated.
+    words[Header.HELD] = 0;
+    Atomics.sub(words, at + Word.COUNT, held);
+    this.#announceIfAwaited(at);
   }
 
   // --- By others ---------------------------------------------------------
@@ -152,7 +221,13 @@ export class Places {
     if (slot >= PLACES_MAX) return Taken.DONE;
     const words = this.#words;
     const at = wordOf(slot);
-    if (Atomics.load(words, at + Word.GENERATION) !== (generation | 0)) return Taken.GONE;
+    // A guess first: it costs nothing, and the last look below decides.
+    if (
+      words[at + Word.GENERATION] !== (generation | 0) &&
+      Atomics.load(words, at + Word.GENERATION) !== (generation | 0)
+    ) {
+      return Taken.GONE;
+    }
     if (!this.#take(at, slot, shard, count)) return Taken.FULL;
     // Once more: between the two the actor may have stopped, and its shard may
     // have looked at the count before this place was in it.
@@ -196,8 +271,7 @@ export class Places {
     if (slot >= PLACES_MAX) return;
     const at = wordOf(slot);
     Atomics.sub(this.#words, at + Word.COUNT, 1);
-    // Pairs with expectRoom(): either the place is seen there, or the wish here.
-    if (Atomics.load(this.#words, at + Word.WAITING) !== 0) this.#announce(at);
+    this.#announceIfAwaited(at);
   }
 
   /** To be called before another try, which is followed by {@link room}. */
@@ -213,6 +287,11 @@ export class Places {
   /** Whoever waits for this slot tries again. */
   stir(slot: number): void {
     this.#announce(wordOf(slot));
+  }
+
+  #announceIfAwaited(at: number): void {
+    // Pairs with expectRoom(): either the place is seen there, or the wish here.
+    if (Atomics.load(this.#words, at + Word.WAITING) !== 0) this.#announce(at);
   }
 
   #announce(at: number): void {

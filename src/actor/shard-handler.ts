@@ -52,6 +52,7 @@ export class ShardHandler extends Handler<Cell | Mail, ShardTimer> {
     for (const cell of this.#shard.ticking) {
       cell.invoke('tick', (handler, loop) => handler.tick?.(loop));
     }
+    this.#shard.places?.publishReleases();
     this.#shard.flushReports();
   }
 }

@@ -350,6 +350,7 @@ export class Shard {
    */
   leaveNote(): void {
     this.#publishCounters();
+    this.places?.publishReleases();
     for (const { places, slot, generation, ring } of this.cells.all()) {
       if (places === null && ring.size > 0) this.places?.lose(slot, generation, ring.size);
     }

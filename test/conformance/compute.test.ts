@@ -128,7 +128,7 @@ describe('compute: order', function () {
   });
 
   for (const first of [0, 1]) {
-    it(`P1: nothing passes a more urgent task, whichever thread is free first: ${first}`, async () => {
+    it(`P1: nothing passes a more urgent task; thread ${first} is free first`, async () => {
       const pool = openPool({ threads: 2, agingMs: 1e9 });
       await warmUp(pool);
       const gates = [await Gate.shut(pool), await Gate.shut(pool)];

@@ -6,6 +6,7 @@
  * is there before anything is made of it. Nothing is allocated in advance that
  * a count has asked for.
  */
+import { registeredEnvelope } from './envelopes.js';
 import { TEXTS_MAX } from './limits.js';
 import type { Memory, TextBuffer } from './memory.js';
 import type { ObjectReader } from './shape-code.js';
@@ -57,12 +58,30 @@ export class Reader {
     this.#text = memory.text;
     this.#length = memory.length;
     this.foreign = foreign;
-    const mark = this.bytes[at];
-    const isMarked = mark === tag.PLAIN_FRAME || mark === tag.FULL_FRAME;
-    this.at = isMarked ? at + 1 : at;
-    this.table = mark === tag.FULL_FRAME ? [] : null;
-    const value = this.value();
+    this.at = at;
+    const value = this.bytes[at] === tag.ENVELOPE ? this.#envelope() : this.content();
     if (this.at > this.#length) throw new Malformed('the frame is cut off');
+    return value;
+  }
+
+  #envelope(): object {
+    const envelope = registeredEnvelope();
+    if (envelope === null) throw new Malformed('an envelope of no kind');
+    this.at += 1;
+    return envelope.read(this);
+  }
+
+  /** A frame but for its envelope. */
+  content(): unknown {
+    const mark = this.bytes[this.at];
+    if (mark === tag.PLAIN_FRAME || mark === tag.FULL_FRAME) this.at += 1;
+    this.table = mark === tag.FULL_FRAME ? [] : null;
+    return this.value();
+  }
+
+  number(): number {
+    const value = this.value();
+    if (typeof value !== 'number') throw new Malformed('something else in place of a number');
     return value;
   }
 

@@ -1,7 +1,8 @@
 /**
  * The bytes of a frame.
  *
- *   frame   = [ PLAIN_FRAME | FULL_FRAME ] value      the mark only before objects
+ *   frame   = [ ENVELOPE header ] content             see envelopes.ts
+ *   content = [ PLAIN_FRAME | FULL_FRAME ] value      the mark only before objects
  *   value   = tag, then what the tag says
  *
  *   00..7f   the whole numbers 0 to 127
@@ -91,3 +92,4 @@ export const REFERENCE = 0xdf;
 
 export const PLAIN_FRAME = 0xe0;
 export const FULL_FRAME = 0xe1;
+export const ENVELOPE = 0xe2;

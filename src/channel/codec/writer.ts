@@ -9,6 +9,7 @@
  * do not fit.
  */
 import { rangeErrorWith } from '../../errors.js';
+import { envelopeOf } from './envelopes.js';
 import { DEPTH_MAX } from './limits.js';
 import type { Memory, TextBuffer } from './memory.js';
 import { writeNumber } from './numbers.js';
@@ -66,12 +67,20 @@ export class Writer {
   /** A whole frame. */
   frame(value: unknown, at: number): number {
     if (typeof value !== 'object' || value === null) return this.value(value, at);
+    const envelope = envelopeOf(value);
+    if (envelope === null) return this.#content(value, at);
+    const to = envelope.writeHeader(this, value, this.byte(tag.ENVELOPE, at));
+    return this.#content(envelope.contentOf(value), to);
+  }
+
+  #content(value: unknown, at: number): number {
+    if (typeof value !== 'object' || value === null) return this.value(value, at);
     this.#start = at;
     this.depth = 0;
     return writeObject(this, value, this.byte(tag.PLAIN_FRAME, at));
   }
 
-  /** The frame turns out to need a table on the other side. */
+  /** The content of the frame turns out to need a table on the other side. */
   makeFull(): void {
     this.bytes[this.#start] = tag.FULL_FRAME;
   }

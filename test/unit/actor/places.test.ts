@@ -75,6 +75,75 @@ describe('Places', () => {
     expect(places.take(3, 9, SHARD, 0)).to.equal(Taken.GONE);
   });
 
+  it('places of delivered messages are told in batches, and all of them in the end', () => {
+    const places = new Places();
+    const other = new Places(places.buffer);
+    places.open(0, 1, { ...REFUSE, capacity: 256 }, 0);
+    for (let sent = 0; sent < 256; sent++) {
+      expect(other.take(0, 1, SHARD, sent)).to.equal(Taken.DONE);
+    }
+    expect(other.take(0, 1, SHARD, 256)).to.equal(Taken.FULL);
+    // A 64th of the capacity at once.
+    for (const delivered of [1, 2, 3]) {
+      places.releaseDelivered(0);
+      expect(places.count(0), 'for the shard itself').to.equal(256 - delivered);
+      expect(other.count(0), 'for others').to.equal(256);
+    }
+    places.releaseDelivered(0);
+    expect(other.count(0)).to.equal(252);
+    places.releaseDelivered(0);
+    places.publishReleases();
+    expect(other.count(0)).to.equal(251);
+  });
+
+  it('A4: a small mailbox is never fuller to others than it is', () => {
+    const places = new Places();
+    const other = new Places(places.buffer);
+    places.open(0, 1, { ...REFUSE, capacity: 127 }, 3);
+    places.releaseDelivered(0);
+    expect(other.count(0)).to.equal(2);
+  });
+
+  it('what is held is told before another slot, its own thread, or its next actor is served', () => {
+    const policy = { ...REFUSE, capacity: 256 };
+    const others: ((places: Places) => void)[] = [
+      (places) => places.releaseDelivered(1),
+      (places) => places.takeOwn(0),
+      (places) => places.open(0, 2, { ...REFUSE, capacity: 1 }, 0),
+    ];
+    for (const [index, happens] of others.entries()) {
+      const places = new Places();
+      const other = new Places(places.buffer);
+      places.open(0, 1, policy, 2);
+      places.open(1, 1, policy, 1);
+      places.releaseDelivered(0);
+      expect(other.count(0)).to.equal(2);
+      happens(places);
+      // The place that is taken for a message of its own thread is counted again.
+      expect(other.count(0)).to.equal(index === 1 ? 2 : 1);
+    }
+  });
+
+  it('the next actor of a slot has a batch of its own', () => {
+    const places = new Places();
+    const other = new Places(places.buffer);
+    places.open(0, 1, { ...REFUSE, capacity: 4096 }, 1);
+    places.releaseDelivered(0);
+    places.open(0, 2, { ...REFUSE, capacity: 1 }, 1);
+    places.releaseDelivered(0);
+    expect(other.count(0)).to.equal(0);
+  });
+
+  it('A6: what a dead shard had delivered is not among what it has lost', () => {
+    const places = new Places();
+    places.open(0, 1, { ...REFUSE, capacity: 4096 }, 5);
+    places.releaseDelivered(0);
+    places.releaseDelivered(0);
+    const lost: number[][] = [];
+    new Places(places.buffer).closeAll((...each) => lost.push(each));
+    expect(lost).to.deep.equal([[0, 1, 3]]);
+  });
+
   it('beyond its last slot everything is taken, and nothing counted', () => {
     const places = new Places();
     expect(places.open(PLACES_MAX - 1, 1, REFUSE, 0)).to.equal(true);
@@ -83,6 +152,7 @@ describe('Places', () => {
       expect(places.take(PLACES_MAX, 1, SHARD, count)).to.equal(Taken.DONE);
     }
     places.release(PLACES_MAX);
+    places.releaseDelivered(PLACES_MAX);
     places.lose(PLACES_MAX, 1, 1);
     expect(places.isOpen(PLACES_MAX, 1)).to.equal(true);
   });
