@@ -6,7 +6,7 @@ import { stalls } from '../soak/stalls.js';
 const DEADLINE_MS = 90_000;
 
 describe('stalls', () => {
-  it('deliver no stale timeout, wherever they happen', async () => {
+  it('L2: deliver no stale timeout, wherever they happen', async () => {
     const lines: string[] = [];
     const { failures } = await stalls({ stalls: 5, parallel: 48 }, (line) => lines.push(line));
     expect(failures, lines.join('\n')).to.deep.equal([]);
