@@ -72,17 +72,21 @@ export const ERROR_CODES = Object.freeze({
   ERR_CLIENT_CLOSED: 'The client was closed.',
 } as const);
 
+/** A code of {@link ERROR_CODES}. */
 export type ErrorCode = keyof typeof ERROR_CODES;
 
 /** An operation came at a moment at which it is not possible. */
 export class MillraceError extends Error {
+  /** Stable, unlike the message. */
   readonly code: ErrorCode;
 
+  /** @param options with the `cause`, if there is one */
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
   }
 
+  /** `'MillraceError'`. */
   override get name(): string {
     return 'MillraceError';
   }
@@ -94,8 +98,11 @@ export interface SystemError extends Error {
   code: string;
   /** Negative, as in Node. */
   errno: number;
+  /** The call that failed: `'bind'` and the like. */
   syscall: string;
+  /** An IP address, or the path of a Unix socket, where there is one. */
   address?: string;
+  /** Where there is one. */
   port?: number;
 }
 

@@ -81,6 +81,9 @@ export class ActorRef<M = unknown> extends Sender<M> {
    * that this thread sent to the actor before. Returns false if the mailbox is
    * full, unless it drops messages instead, or the actor stops or has stopped:
    * then the message becomes a dead letter. Never throws for those.
+   *
+   * @throws DataCloneError, MillraceError ERR_NOT_TRANSFERABLE: at once, for what
+   * cannot go to the actor's thread; such a message takes no place
    */
   override send(message: M): boolean {
     return this.#mailbox.offer(message);
@@ -94,7 +97,8 @@ export class ActorRef<M = unknown> extends Sender<M> {
    * is a crash of the actor as well.
    *
    * @throws (rejects) MillraceError ERR_ASK_TIMEOUT, ERR_MAILBOX_FULL,
-   * ERR_ACTOR_STOPPED; the abort reason; TypeError ERR_INVALID_ARG_TYPE,
+   * ERR_ACTOR_STOPPED, ERR_SHARD_EXITED with the cause, ERR_NOT_TRANSFERABLE;
+   * DataCloneError; the abort reason; TypeError ERR_INVALID_ARG_TYPE,
    * ERR_UNKNOWN_OPTION; RangeError ERR_OUT_OF_RANGE
    */
   ask<R = unknown>(message: M, options?: AskOptions): Promise<R> {

@@ -139,6 +139,7 @@ export class ActorSystem {
     await this.#home.stop(resolveStopOptions(options));
   }
 
+  /** As {@link stop}. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
   }

@@ -8,23 +8,27 @@
 
 /** What a shard has counted since its system started, over all its threads. */
 export interface ActorCounters {
-  /**
-   * Actors that were spawned, and of these that stopped. Those that end with
-   * the thread of their shard have stopped; those that live again were spawned.
-   */
+  /** Actors that were spawned; those that live again after a death of their shard anew. */
   spawned: number;
+  /** Of these, those that stopped, or ended with the thread of their shard. */
   stopped: number;
   /** Messages that were handed to `notify()`, asks included. */
   messages: number;
-  /** Of these the asks, and the calls of methods through `proxy()`, which are no messages. */
+  /** Of these, the asks. */
   asks: number;
+  /** Calls of methods through `proxy()`, which are no messages. */
   calls: number;
+  /** Crashes, whatever was decided. */
   crashes: number;
+  /** New instances that were made after one. */
   restarts: number;
-  /** Messages that were not delivered, by reason: these are all the dead letters. */
+  /** Messages for a full mailbox. With the next three: all the dead letters. */
   refusedFull: number;
+  /** Messages for actors that had stopped, or whose shard had ended. */
   refusedStopped: number;
+  /** Messages that made room for a later one. */
   droppedOldest: number;
+  /** Messages that came when there was no room. */
   droppedNewest: number;
 }
 

@@ -3,6 +3,10 @@ import { EventEmitter } from 'eventemitter3';
 import { callSafely } from '../call-safely.js';
 import type { SystemEventName, SystemEvents } from './reports.js';
 
+/**
+ * What `system.on()` calls, on the thread that started the system. What it
+ * throws becomes a warning of the process.
+ */
 export type SystemListener<E extends SystemEventName> = (event: SystemEvents[E][0]) => unknown;
 
 export type AnyListener = (event: never) => unknown;

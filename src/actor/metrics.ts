@@ -3,7 +3,9 @@ import { LATENESS_NS_MAX } from '../limits.js';
 import { emptyLoopMetrics, type LoopMetrics } from '../loop/metrics.js';
 import { type ActorCounters, COUNTERS, createCounters } from './counters.js';
 
+/** Of one shard, over all the threads that it has had. */
 export interface ShardMetrics extends ActorCounters {
+  /** Its number; the thread that started the system has the last one. */
   shard: number;
   /** Actors that live at this moment. */
   actors: number;
@@ -13,15 +15,20 @@ export interface ShardMetrics extends ActorCounters {
   loop: LoopMetrics;
 }
 
+/** What `system.metrics()` resolves with: the sums over all shards, and each of these. */
 export interface SystemMetrics extends ActorCounters {
+  /** The `name` of the system. */
   name: string;
+  /** Actors that live at this moment. */
   actors: number;
+  /** What waits in mailboxes at this moment. */
   pendingMessages: number;
   /**
    * How late timeouts of actors were delivered, over all shards, in nanoseconds; a copy. Of a
    * shard that has died it has what was there when metrics were last asked for.
    */
   lateness: RecordableHistogram;
+  /** By number. */
   shards: ShardMetrics[];
 }
 

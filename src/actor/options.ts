@@ -27,6 +27,7 @@ import {
 } from '../validate.js';
 import { CRASH_ACTIONS, type SupervisionOptions, type SupervisionPolicy } from './supervision.js';
 
+/** Options of `ActorSystem.start()`. */
 export interface SystemOptions {
   /**
    * Worker threads with a loop each, numbered from 0; the thread that starts
@@ -55,6 +56,7 @@ export interface SystemOptions {
 /** What happens to a message for a full mailbox (rule A10). */
 export type Overflow = 'refuse' | 'dropOldest' | 'dropNewest';
 
+/** How an actor's mailbox holds messages, and what it does when it is full. */
 export interface MailboxOptions {
   /** Messages that may wait; exact. 1 to 2^24. @default 4096 */
   capacity?: number;
@@ -63,10 +65,14 @@ export interface MailboxOptions {
    * true, and the mailbox drops one. @default 'refuse'
    */
   overflow?: Overflow;
-  /** Holds later messages until the promise of the one before has settled. @default false */
+  /**
+   * Holds later messages until the promise of the one before has settled; not
+   * I/O, and not timeouts. @default false
+   */
   serial?: boolean;
 }
 
+/** Options of `spawn()`. They are kept, and count again at each restart. */
 export interface SpawnOptions {
   /** The module's export to be spawned. @default its only Handler class */
   export?: string;
@@ -82,21 +88,26 @@ export interface SpawnOptions {
    * actors live or are about to. @default 'auto'
    */
   shard?: number | 'auto';
+  /** @default 4096 messages, refusing more, not serial */
   mailbox?: MailboxOptions;
+  /** @default restart, at most 3 times in 5 s, after 100 ms that double up to 5 s */
   supervision?: SupervisionOptions;
 }
 
+/** Options of `ref.ask()`. */
 export interface AskOptions {
-  /** How long to wait for the answer. Finite, at least 0. @default 5000 */
+  /** How long to wait for the answer, in milliseconds. Finite, at least 0. @default 5000 */
   timeoutMs?: number;
   /** Gives up waiting; the promise rejects with the signal's reason. */
   signal?: AbortSignal;
 }
 
+/** Options of `system.stop()` and `ref.stop()`. */
 export interface StopOptions {
   /**
    * How long mailboxes may drain and promises settle before the actors are
-   * stopped as they are. Counts from the call. Finite, at least 0. @default 5000
+   * stopped as they are, in milliseconds from the call. Finite, at least 0.
+   * @default 5000
    */
   timeoutMs?: number;
 }

@@ -30,24 +30,33 @@ export type CallbackKind =
   /** A library that lives on the actor's context, and let an error escape. */
   | 'guest';
 
+/** An actor crashed. Emitted once for each crash. */
 export interface CrashEvent {
   actor: ActorRef;
+  /** In which it crashed. */
   shard: number;
   /** The callback that threw, or whose promise was rejected. */
   kind: CallbackKind;
+  /** What was thrown, or rejected with: the very value, or a whole copy from another thread. */
   error: unknown;
+  /** What supervision has decided: 'stop' also when the budget of restarts is used up. */
   decision: CrashAction;
 }
 
+/** A new instance was made after a crash; `started()` comes next. */
 export interface RestartEvent {
   actor: ActorRef;
   /** Counts the restarts with no quiet window between them, from 1. */
   attempt: number;
-  /** The back-off that preceded it. */
+  /** The back-off that preceded it, in milliseconds. */
   delayMs: number;
 }
 
-/** Why a message was not delivered. */
+/**
+ * Why a message was not delivered. 'full', 'dropOldest', 'dropNewest': there was
+ * no room; 'stopped': the actor stops or has stopped; 'shardExit': its shard has
+ * ended.
+ */
 export type RefusalReason = 'full' | 'dropOldest' | 'dropNewest' | 'stopped' | 'shardExit';
 
 /** Messages of one actor that came to nothing for one reason, summed up over a tick. */
@@ -64,17 +73,21 @@ export interface DeadLetterEvent {
   message: unknown;
 }
 
+/** The thread of a shard has ended without having been stopped. */
 export interface ShardExitEvent {
   shard: number;
-  /** Of the thread; null where none has ended. */
+  /** Exit code of the thread; null where none has ended. */
   code: number | null;
+  /** What it died of, where that is known. */
   error: unknown;
 }
 
+/** An actor was spawned. */
 export interface SpawnEvent {
   actor: ActorRef;
 }
 
+/** An actor has stopped for good. */
 export interface StoppedEvent {
   actor: ActorRef;
   reason: StopReason;
@@ -91,6 +104,7 @@ export interface SystemEvents {
   shardExit: [ShardExitEvent];
 }
 
+/** What `system.on()` takes. */
 export type SystemEventName = keyof SystemEvents;
 
 /** Their order gives each a bit, by which shards know what is listened for. */
@@ -104,7 +118,7 @@ export const SYSTEM_EVENTS: readonly SystemEventName[] = [
   'shardExit',
 ];
 
-/** Published on `millrace:slow-handler`. */
+/** Published on `millrace:slow-handler`; the time in milliseconds. */
 export interface SlowHandlerReport {
   actor: ActorRef;
   kind: CallbackKind;

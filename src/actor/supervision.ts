@@ -8,21 +8,31 @@
  *         └─> escalate  the actor stops, and its parent crashes
  */
 
-/** What to do about a crash. */
+/**
+ * What to do about a crash: make a new instance, go on with the same one, stop
+ * the actor, or stop it and crash whoever spawned it.
+ */
 export type CrashAction = 'restart' | 'resume' | 'stop' | 'escalate';
 
 export const CRASH_ACTIONS: readonly CrashAction[] = ['restart', 'resume', 'stop', 'escalate'];
 
+/** What is done about crashes of an actor, each by itself. */
 export interface SupervisionOptions {
-  /** @default 'restart' */
+  /** What a crash leads to. @default 'restart' */
   onCrash?: CrashAction;
   /** Restarts within `withinMs` at most; one crash more stops the actor. From 0. @default 3 */
   maxRestarts?: number;
   /** The window of `maxRestarts`, in milliseconds. Above 0. @default 5000 */
   withinMs?: number;
-  /** Before the first restart, in milliseconds; doubles with each one after it. @default 100 */
+  /**
+   * Before the first restart, in milliseconds; doubles with each one after it.
+   * From 0. @default 100
+   */
   backoffMs?: number;
-  /** What the back-off grows to, in milliseconds. At least `backoffMs`. @default 5000 */
+  /**
+   * What the back-off grows to, in milliseconds. At least `backoffMs`.
+   * @default 5000, or `backoffMs` if that is more
+   */
   backoffMaxMs?: number;
 }
 

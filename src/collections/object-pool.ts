@@ -18,6 +18,7 @@ const DEFAULT_IDLE_CAPACITY = 1024;
 
 const OPTION_NAMES = ['idleCapacity'] as const;
 
+/** Options of an {@link ObjectPool}. */
 export interface ObjectPoolOptions {
   /**
    * How many objects are kept for later at most; what is released beyond that
@@ -28,6 +29,12 @@ export interface ObjectPoolOptions {
   idleCapacity?: number;
 }
 
+/**
+ * Objects that are costly to make, used again. Hands out as many as are asked
+ * for, and keeps so many for later at most. Of one thread.
+ *
+ * @typeParam V objects
+ */
 export class ObjectPool<V extends object> {
   readonly #factory: () => V;
   readonly #reset: ((value: V) => void) | undefined;

@@ -23,6 +23,7 @@ const FIRST_CAPACITY_BYTES = 64;
 
 const OPTION_NAMES = ['capacityMaxBytes'] as const;
 
+/** Options of a {@link RingBuf}. */
 export interface RingBufOptions {
   /**
    * How far the ring may grow, in bytes: from its first capacity, which makes
@@ -33,6 +34,10 @@ export interface RingBufOptions {
   capacityMaxBytes?: number;
 }
 
+/**
+ * A growable ring of bytes: written and committed at one end, read and consumed
+ * at the other, without moving what is in it. Of one thread.
+ */
 export class RingBuf {
   readonly #capacityMaxBytes: number;
   #bytes: Uint8Array;

@@ -25,6 +25,7 @@ const OCCUPIED = -2;
 
 const OPTION_NAMES = ['firstKey'] as const;
 
+/** Options of a {@link Slab}. */
 export interface SlabOptions {
   /**
    * The key of the first slot; the others count up from it. Leaves the numbers
@@ -35,6 +36,13 @@ export interface SlabOptions {
   firstKey?: number;
 }
 
+/**
+ * Values by small integer keys, which do as tokens. `insert`, `get` and `remove`
+ * take constant time; memory comes with the first use of a slot. Keys are used
+ * again, the one that was removed last first.
+ *
+ * @typeParam V values
+ */
 export class Slab<V> {
   readonly #capacity: number;
   readonly #firstKey: number;

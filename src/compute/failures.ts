@@ -7,6 +7,7 @@ export interface TaskFailure {
   module: string;
   /** The name of the function. */
   fn: string;
+  /** What it threw, whole, or what else became of it. */
   error: unknown;
 }
 

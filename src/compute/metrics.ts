@@ -19,19 +19,23 @@ export interface ComputeMetrics {
   tasksCancelled: number;
   /** Threads that are running a task. */
   activeWorkers: number;
-  /** Tasks of each priority that have not begun, whatever level they have reached by waiting. */
+  /** Tasks of priority Low that have not begun, whatever level they have reached by waiting. */
   queueDepthLow: number;
+  /** The same of Normal. */
   queueDepthNormal: number;
+  /** The same of High. */
   queueDepthHigh: number;
+  /** The same of Critical. */
   queueDepthCritical: number;
   /** How long all tasks together have run that returned or threw. */
   totalExecutionTimeNs: number;
   /**
-   * From the submission to the beginning, and from there to the end, of tasks
-   * that returned or threw. In nanoseconds, 1 to an hour, two significant
-   * digits. The living histograms: `histogram.add()` merges those of several pools.
+   * From the submission to the beginning of tasks that returned or threw. In
+   * nanoseconds, 1 to an hour, two significant digits. The living histogram:
+   * `histogram.add()` merges those of several pools.
    */
   waitTime: RecordableHistogram;
+  /** From the beginning to the end, likewise. */
   runTime: RecordableHistogram;
 }
 

@@ -19,6 +19,7 @@ import {
 import type { TaskRequest } from './task.js';
 import { TaskPriority } from './task-priority.js';
 
+/** Options of a pool. */
 export interface ComputePoolOptions {
   /**
    * Threads at most; each is started when there is a task for it. 1 to 256.
@@ -36,8 +37,9 @@ export interface ComputePoolOptions {
   resourceLimits?: ResourceLimits;
 }
 
+/** Options of one task. */
 export interface TaskOptions {
-  /** @default TaskPriority.Normal */
+  /** The most urgent begin first; waiting raises it. @default TaskPriority.Normal */
   priority?: TaskPriority;
   /** Gives the task up, waiting or running; the promise rejects with the signal's reason. */
   signal?: AbortSignal;
@@ -59,6 +61,7 @@ export interface TaskOptions {
   onProgress?: (value: never) => unknown;
 }
 
+/** Options of `pool.close()`. */
 export interface CloseOptions {
   /** False: gives up all tasks, waiting and running. @default true */
   drain?: boolean;

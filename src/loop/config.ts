@@ -20,6 +20,7 @@ import { currentDriver, requireDriver } from '../poll/current-driver.js';
 import type { Driver, PollerMode } from '../poll/driver.js';
 import { requireInteger, requireNumber, requireOptions, requirePeriod } from '../validate.js';
 
+/** Options of an `EventLoop`. */
 export interface EventLoopConfig {
   /** Messages that may wait in the channel; exact. 1 to 2^24. @default 4096 */
   notifyCapacity?: number;

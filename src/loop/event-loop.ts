@@ -102,6 +102,7 @@ export class EventLoop<M = unknown, T = unknown> {
     return (this.#state === State.SHARED || this.#state === State.BLOCKING) && !this.#shutdownAsked;
   }
 
+  /** Whether `close()` was called. */
   get closed(): boolean {
     return this.#state === State.CLOSED;
   }
@@ -205,6 +206,7 @@ export class EventLoop<M = unknown, T = unknown> {
     return undelivered;
   }
 
+  /** As {@link close}; messages that were never delivered are dropped. */
   [Symbol.dispose](): void {
     this.close();
   }

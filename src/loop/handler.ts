@@ -25,11 +25,20 @@ export interface Lateness {
   missed: number;
 }
 
+/** A signal, by its name and by its number on this system. */
 export interface SignalInfo {
   signal: NodeJS.Signals;
   number: number;
 }
 
+/**
+ * What a loop calls back. Every method is optional. All are called on the thread
+ * of the loop, one at a time, never nested in one another; what one throws ends
+ * the run, or is a crash of the actor.
+ *
+ * @typeParam M messages
+ * @typeParam T payloads of timeouts
+ */
 export abstract class Handler<M = unknown, T = unknown> {
   /**
    * The source can be read, or accept a connection, or it failed or was hung

@@ -3,6 +3,7 @@ import { LATENESS_NS_MAX } from '../limits.js';
 
 /** What a loop has counted since it was made. */
 export interface LoopMetrics {
+  /** Ticks, idle ones among them. */
   ticks: number;
   /** I/O events delivered. */
   events: number;
@@ -22,11 +23,13 @@ export interface LoopMetrics {
   fullPolls: number;
   /** Events dropped because their registration had gone. */
   staleEvents: number;
-  /** Messages, those of other threads included, timeouts and sources at this moment. */
+  /** Messages that wait at this moment, those of other threads included. */
   pendingMessages: number;
+  /** Timeouts and intervals that are armed at this moment. */
   pendingTimers: number;
+  /** Sources that are registered at this moment. */
   sources: number;
-  /** How late timeouts were delivered, in nanoseconds. */
+  /** How late timeouts were delivered, in nanoseconds, 1 to an hour, two significant digits. */
   lateness: RecordableHistogram;
 }
 

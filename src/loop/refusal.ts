@@ -2,9 +2,10 @@
 import { channel as diagnosticsChannel } from 'node:diagnostics_channel';
 import { MillraceError } from '../errors.js';
 
-/** Published for each message that is refused (rule C3). */
+/** Published on `millrace:refused` for each message that a channel refuses (rule C3). */
 export interface RefusedMessage {
   reason: 'full' | 'closed';
+  /** The `notifyCapacity` of the loop. */
   capacity: number;
   message: unknown;
 }

@@ -2,6 +2,7 @@ import { illegalConstructor, invalidType } from '../errors.js';
 import { requireOptions } from '../validate.js';
 import { crossing, type MessageTarget, type SenderHandle } from './crossing.js';
 
+/** Options of `sender.sendAsync()`. */
 export interface SendOptions {
   /** Gives up waiting; the promise rejects with the signal's reason. */
   signal?: AbortSignal;

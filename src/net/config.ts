@@ -37,18 +37,22 @@ export interface ConnectionConfig {
   noDelay?: boolean;
   /**
    * Probes the peer after so long without a sign of life, in milliseconds,
-   * rounded up to seconds; 0: never. Means nothing to Unix sockets. @default 60000
+   * rounded up to seconds; 0: never. 0 to 32767000. Means nothing to Unix sockets.
+   * @default 60000
    */
   keepAliveMs?: number;
   /**
    * Ends a connection on which for so long, in milliseconds, neither bytes have
-   * come nor the kernel has taken any; 0: never. @default 0
+   * come nor the kernel has taken any; 0: never. Finite, at least 0. @default 0
    */
   idleTimeoutMs?: number;
-  /** With more than so many bytes queued for a connection it takes no more. @default 1 MiB */
+  /**
+   * With more than so many bytes queued for a connection it takes no more. From
+   * 0. @default 1 MiB
+   */
   highWaterMarkBytes?: number;
   /**
-   * Below so many bytes `onDrained` is called. At most `highWaterMarkBytes`.
+   * Below so many bytes `onDrained` is called. 0 to `highWaterMarkBytes`.
    * @default 256 KiB, or `highWaterMarkBytes` if that is less
    */
   lowWaterMarkBytes?: number;
@@ -61,24 +65,39 @@ export interface ConnectionConfig {
   autoPause?: boolean;
 }
 
+/** Options of a `TcpServer`. */
 export interface TcpServerConfig extends ConnectionConfig {
-  /** Open connections at most; one too many is closed and told to `onError`. @default Infinity */
+  /**
+   * Open connections at most; one too many is closed and told to `onError`. From
+   * 1. @default Infinity
+   */
   maxConnections?: number;
   /** Lets several servers share the address. Not with a Unix socket. @default false */
   reusePort?: boolean;
 }
 
+/** How a `TcpClient` connects again. Half of each back-off is left to chance. */
 export interface ReconnectOptions {
-  /** Before the second attempt, in milliseconds; doubles with each after it. @default 100 */
+  /**
+   * Before the second attempt, in milliseconds; doubles with each after it.
+   * Above 0. @default 100
+   */
   backoffMs?: number;
-  /** What that grows to, in milliseconds. At least `backoffMs`. @default 30000 */
+  /**
+   * What that grows to, in milliseconds. At least `backoffMs`.
+   * @default 30000, or `backoffMs` if that is more
+   */
   backoffMaxMs?: number;
-  /** Attempts that fail in a row, after which the client gives up. @default Infinity */
+  /** Attempts that fail in a row, after which the client gives up. From 1. @default Infinity */
   maxAttempts?: number;
 }
 
+/** Options of a `TcpClient`. */
 export interface TcpClientConfig extends ConnectionConfig {
-  /** What an attempt to connect may take, in milliseconds; 0: as the kernel says. @default 10000 */
+  /**
+   * What an attempt to connect may take, in milliseconds; 0: as the kernel says.
+   * Finite, at least 0. @default 10000
+   */
   connectTimeoutMs?: number;
   /** Connects again when an attempt has failed or a connection was lost. @default not at all */
   reconnect?: ReconnectOptions;

@@ -65,6 +65,7 @@ export class Connection {
 
   // --- What users see ----------------------------------------------------
 
+  /** False from the moment that its end begins. */
   get isOpen(): boolean {
     return this.#state === State.OPEN;
   }

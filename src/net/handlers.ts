@@ -42,7 +42,8 @@ export interface ServerContext {
    * Sends to all connections, in the order of their ids. Returns how many took it.
    *
    * @param options.except the id of one that is left out
-   * @throws TypeError ERR_INVALID_ARG_TYPE, ERR_UNKNOWN_OPTION
+   * @throws TypeError ERR_INVALID_ARG_TYPE, ERR_UNKNOWN_OPTION; RangeError
+   * ERR_OUT_OF_RANGE
    */
   broadcast(data: Data, options?: BroadcastOptions): number;
 
@@ -56,13 +57,17 @@ export interface ServerContext {
 
   /** Reads nothing until {@link resumeReads}; true if there is such a connection. */
   pauseReads(id: number): boolean;
+
+  /** Reads again; true if there is such a connection. */
   resumeReads(id: number): boolean;
 
   /** From before `onConnect` until `onDisconnect` has returned; else undefined. */
   connection(id: number): Connection | undefined;
 }
 
+/** Options of `broadcast()`. */
 export interface BroadcastOptions {
+  /** The id of a connection that is left out. @default none */
   except?: number;
 }
 

@@ -13,6 +13,7 @@ const OPTION_NAMES = ['headerBytes', 'maxFrameBytes', 'littleEndian'] as const;
 
 const utf8 = new TextEncoder();
 
+/** How long frames are, and how they say so. */
 export interface LengthPrefixOptions {
   /**
    * Bytes of the length in front of each frame.

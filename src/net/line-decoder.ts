@@ -12,8 +12,10 @@ const ENCODINGS = ['utf8', 'latin1', 'bytes'] as const;
 /** What a line arrives as: a string of UTF-8 or Latin-1, or its bytes. */
 export type LineEncoding = (typeof ENCODINGS)[number];
 
+/** A line, as its encoding says. */
 export type Line<E extends LineEncoding> = E extends 'bytes' ? Uint8Array : string;
 
+/** Options of a {@link LineDecoder}. */
 export interface LineDecoderOptions<E extends LineEncoding = 'utf8'> {
   /**
    * The longest line, without its end, 0 to 2^30 - 1 bytes. What a peer may

@@ -74,6 +74,7 @@ export class TcpClient {
     return this.#link.connection?.pause() ?? false;
   }
 
+  /** Reads again; true if there is a connection. */
   resumeReads(): boolean {
     return this.#link.connection?.resume() ?? false;
   }

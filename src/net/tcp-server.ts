@@ -25,6 +25,7 @@ import { servedOnShards } from './server-errors.js';
 import { ShardedServer } from './sharded-server.js';
 import type { HandlerPlan } from './shard-server.js';
 
+/** Options of `server.stop()`. */
 export interface ServerStopOptions {
   /** For what is queued, and for peers to end; in milliseconds. From 0. @default 5000 */
   timeoutMs?: number;
@@ -165,26 +166,36 @@ export class TcpServer<W extends EventLoop | ActorSystem = EventLoop> implements
 
   // --- ServerContext, which on shards throws ERR_SERVER_ON_SHARDS ---------
 
+  /** As {@link ServerContext.sendTo}. @throws on shards MillraceError ERR_SERVER_ON_SHARDS */
   sendTo(id: number, data: Data): boolean {
     return this.#local('sendTo()').sendTo(id, data);
   }
 
+  /** As {@link ServerContext.broadcast}. @throws on shards MillraceError ERR_SERVER_ON_SHARDS */
   broadcast(data: Data, options?: BroadcastOptions): number {
     return this.#local('broadcast()').broadcast(data, options);
   }
 
+  /**
+   * As {@link ServerContext.closeConnection}.
+   *
+   * @throws on shards MillraceError ERR_SERVER_ON_SHARDS
+   */
   closeConnection(id: number): boolean {
     return this.#local('closeConnection()').closeConnection(id);
   }
 
+  /** As {@link ServerContext.pauseReads}. @throws on shards MillraceError ERR_SERVER_ON_SHARDS */
   pauseReads(id: number): boolean {
     return this.#local('pauseReads()').pauseReads(id);
   }
 
+  /** As {@link ServerContext.resumeReads}. @throws on shards MillraceError ERR_SERVER_ON_SHARDS */
   resumeReads(id: number): boolean {
     return this.#local('resumeReads()').resumeReads(id);
   }
 
+  /** As {@link ServerContext.connection}. @throws on shards MillraceError ERR_SERVER_ON_SHARDS */
   connection(id: number): Connection | undefined {
     return this.#local('connection()').connection(id);
   }

@@ -41,9 +41,11 @@ export type Turn = (typeof Turn)[keyof typeof Turn];
 /** How a loop that shares its thread learns that its poller is ready. */
 export type PollerMode = 'thread' | 'inline';
 
+/** What a loop asks of its poller. */
 export interface PollerOptions {
   /** Events fetched by one poll at most. */
   eventsCapacity: number;
+  /** How {@link Poller.start} learns of readiness. */
   mode: PollerMode;
   /** Turns in a row are taken for this long before the rest of the thread goes on. */
   turnBudgetMs: number;
@@ -57,9 +59,13 @@ export interface Poller {
   /** Whether would-block on an EDGE registration must be reported by {@link rearm}. */
   readonly needsRearm: boolean;
 
+  /** Watches `handle`; its events carry slot and generation. */
   add(handle: Handle, slot: number, generation: number, interest: number, opt: number): number;
+  /** The same with other words, and looks at readiness afresh, under EDGE as well. */
   modify(handle: Handle, slot: number, generation: number, interest: number, opt: number): number;
+  /** Nothing of it is reported any more. */
   remove(handle: Handle): number;
+  /** Would-block was met: `bits` are news when they come again. See {@link needsRearm}. */
   rearm(handle: Handle, bits: number): number;
 
   /**
@@ -87,6 +93,7 @@ export interface Poller {
 
   /** Whether a started poller keeps the process alive. It does at first. */
   ref(): void;
+  /** See {@link ref}. */
   unref(): void;
 
   /** Asks for a turn under {@link start}; otherwise ends the next wait in {@link poll} at once. */
@@ -101,6 +108,7 @@ export interface Poller {
   /** Signals of this number appear in the batches from now on. */
   watchSignal(number: number): number;
 
+  /** Frees it; no turn follows. */
   close(): void;
 }
 
@@ -145,10 +153,13 @@ export interface SocketIo extends UnixIo, DatagramIo, TransferIo {
   read(handle: Handle, buffer: Uint8Array, start?: number, end?: number): number;
   /** As {@link read}. */
   write(handle: Handle, buffer: Uint8Array, start?: number, end?: number): number;
+  /** All of them in one call, or a part. */
   writev(handle: Handle, buffers: readonly Uint8Array[]): number;
+  /** `how` is one of {@link ShutdownHow}. */
   shutdown(handle: Handle, how: number): number;
   /** Takes SO_ERROR: 0 or a positive errno; `-errno` if it cannot be read. */
   takeError(handle: Handle): number;
+  /** Sets one of {@link SocketOption}. */
   setOption(handle: Handle, option: SocketOption, value: number): number;
   /** Fills {@link address}. */
   localAddress(handle: Handle): number;
@@ -169,6 +180,7 @@ export interface SocketIo extends UnixIo, DatagramIo, TransferIo {
   /** The size, plus {@link RECV_TRUNCATED} if bytes were cut off; fills {@link address}. */
   recvFrom(handle: Handle, buffer: Uint8Array): number;
 
+  /** The handle is free afterwards, whatever is returned. */
   close(handle: Handle): number;
 }
 
@@ -193,9 +205,13 @@ export interface ThreadSupport {
   yield(): void;
 }
 
+/** What loops and sockets stand on. */
 export interface Driver {
+  /** For messages, and for the handles of sources that move. */
   readonly name: string;
+  /** What its sockets are made of. */
   readonly io: SocketIo;
+  /** How its threads know of each other. */
   readonly threads: ThreadSupport;
 
   /** Monotonic milliseconds, fractional. */

@@ -15,18 +15,22 @@ export class EventSet {
     this.bits = bits;
   }
 
+  /** There is something to read, be it the end of the stream. */
   get isReadable(): boolean {
     return (this.bits & Interest.READABLE) !== 0;
   }
 
+  /** There is room to write, or a connect has succeeded. */
   get isWritable(): boolean {
     return (this.bits & Interest.WRITABLE) !== 0;
   }
 
+  /** The source failed; `takeError()` or the next `read()` tells why. */
   get isError(): boolean {
     return (this.bits & Interest.ERROR) !== 0;
   }
 
+  /** The peer hung up; what it sent before can still be read. */
   get isHup(): boolean {
     return (this.bits & Interest.HUP) !== 0;
   }

@@ -3,6 +3,7 @@
  * `Interest.READABLE | Interest.WRITABLE`.
  */
 export const Interest = Object.freeze({
+  /** Nothing; no interest to register with. */
   NONE: 0x00,
   /** Data, a connection to accept, or the end of the stream can be read. */
   READABLE: 0x01,
@@ -12,6 +13,7 @@ export const Interest = Object.freeze({
   ERROR: 0x04,
   /** The peer hung up. A full hang-up is always reported, wanted or not. */
   HUP: 0x08,
+  /** All of these. */
   ALL: 0x0f,
 } as const);
 

@@ -17,20 +17,26 @@ import type { Token } from './token.js';
 
 const EINTR = -constants.errno.EINTR;
 
+/** Options of a {@link Poll}. */
 export interface PollConfig {
-  /** Events fetched by one poll at most. @default 1024 */
+  /** Events fetched by one poll at most. 1 to 65536. @default 1024 */
   eventsCapacity?: number;
-  /** @default the driver of the loop being run, else the native one */
+  /** What it stands on. @default the driver of the loop being run, else the native one */
   driver?: Driver;
 }
 
 /** An event of {@link Poll.event}. */
 export interface PollEvent {
+  /** Under which the source was registered when this was fetched. */
   token: Token;
   /** Empty if the source was deregistered, re-registered or closed since. */
   kind: EventSet;
 }
 
+/**
+ * Readiness on its own, without an `EventLoop`: for those who write the loop
+ * themselves. Belongs to the thread that made it.
+ */
 export class Poll {
   readonly #driver: Driver;
   readonly #poller: Poller;
@@ -56,6 +62,7 @@ export class Poll {
     this.#registry = new Registry(this.#poller, this.#driver);
   }
 
+  /** Whether `close()` was called. */
   get closed(): boolean {
     return this.#closed;
   }
@@ -133,6 +140,7 @@ export class Poll {
     this.#closed = true;
   }
 
+  /** As {@link close}. */
   [Symbol.dispose](): void {
     this.close();
   }

@@ -22,6 +22,10 @@ const GIVEN_HANDLE: Handle = -2;
 
 const ORIGINS = 'bind(), connect(), accept(), pair() or pipe()';
 
+/**
+ * Anything that can be registered with a loop. Owns its descriptor, belongs to
+ * the thread that made it, and never blocks.
+ */
 export abstract class Source {
   /** @internal */
   readonly driver: Driver;
@@ -61,6 +65,7 @@ export abstract class Source {
     this.io.close(handle);
   }
 
+  /** As {@link close}. */
   [Symbol.dispose](): void {
     this.close();
   }

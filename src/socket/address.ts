@@ -17,8 +17,10 @@ export type AddressLike = string | { host: string; port: number } | SocketAddres
 
 /** What sockets answer, in the shape of Node's own. */
 export interface SocketAddress {
+  /** An IP address; a link-local one of IPv6 with its scope, as in `fe80::1%2`. */
   readonly address: string;
   readonly family: 'IPv4' | 'IPv6';
+  /** 0 to 65535. */
   readonly port: number;
 }
 

@@ -8,6 +8,7 @@ import { type AddressLike, readAddress, type SocketAddress, writeAddress } from 
 import { Listener } from './listener.js';
 import { TcpStream } from './tcp-stream.js';
 
+/** Options of `TcpListener.bind()`. */
 export interface TcpListenerOptions {
   /** Connections that may wait to be accepted. 1 to 65535. @default 1024 */
   backlog?: number;

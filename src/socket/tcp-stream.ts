@@ -63,12 +63,18 @@ export class TcpStream extends Stream {
     this.#setOption(SocketOption.LINGER_MS, ms === null ? -1 : requireOptionMs(ms));
   }
 
+  /** This end, with the port that the system chose. @throws ERR_SOURCE_CLOSED */
   get localAddress(): SocketAddress {
     this.check(this.io.localAddress(this.handle), 'getsockname');
     return readAddress(this.io.address);
   }
 
-  /** @throws ENOTCONN before the connection is established, or after it has ended */
+  /**
+   * The other end.
+   *
+   * @throws ENOTCONN before the connection is established, or after it has ended;
+   * ERR_SOURCE_CLOSED
+   */
   get peerAddress(): SocketAddress {
     this.check(this.io.peerAddress(this.handle), 'getpeername');
     return readAddress(this.io.address);

@@ -11,14 +11,18 @@ import { type AddressLike, readAddress, type SocketAddress, writeAddress } from 
 import { DatagramBatch } from './datagram-batch.js';
 import { interfaceOf, type MulticastInterface, writeMembership } from './multicast.js';
 
+/** Options of `UdpSocket.bind()`. */
 export interface UdpSocketOptions {
   /** Lets several sockets bind the address, as multicast receivers do. @default false */
   reuseAddress?: boolean;
   /** Lets several sockets share the address; the kernel spreads datagrams. @default false */
   reusePort?: boolean;
-  /** @default the system's */
+  /**
+   * What may wait to be received; the system may take less, or more. 0 to 2^30;
+   * 0: the system's default. @default 0
+   */
   recvBufferSizeBytes?: number;
-  /** @default the system's */
+  /** What may wait to be sent, likewise. @default 0 */
   sendBufferSizeBytes?: number;
 }
 
@@ -247,6 +251,7 @@ export class UdpSocket extends Source {
     this.#setOption(UdpOption.TTL, requireInteger('ttl', ttl, { min: 1, max: TTL_MAX }));
   }
 
+  /** Where it is bound, with the port that the system chose. @throws ERR_SOURCE_CLOSED */
   get localAddress(): SocketAddress {
     this.check(this.io.localAddress(this.handle), 'getsockname');
     return readAddress(this.io.address);

@@ -137,12 +137,13 @@ export class UnixDatagram extends Source {
     return result >= 0 ? result : this.refused(result, 'send', Interest.WRITABLE);
   }
 
+  /** Where it is bound; its path is null if it is not. @throws ERR_SOURCE_CLOSED */
   get localAddress(): UnixAddress {
     this.check(this.io.unixLocalPath(this.handle, pathRoom), 'getsockname');
     return { path: readPath() };
   }
 
-  /** @throws ENOTCONN without a peer */
+  /** The peer of a connected one. @throws ENOTCONN without a peer; ERR_SOURCE_CLOSED */
   get peerAddress(): UnixAddress {
     this.check(this.io.unixPeerPath(this.handle, pathRoom), 'getpeername');
     return { path: readPath() };

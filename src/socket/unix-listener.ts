@@ -15,6 +15,7 @@ import {
 } from './unix-address.js';
 import { UnixStream } from './unix-stream.js';
 
+/** Options of `UnixListener.bind()`. */
 export interface UnixListenerOptions {
   /** Connections that may wait to be accepted. 1 to 65535. @default 1024 */
   backlog?: number;
@@ -62,6 +63,7 @@ export class UnixListener extends Listener<UnixStream> {
     return new UnixListener(acquired.driver, acquired.handle);
   }
 
+  /** Where it listens. @throws ERR_SOURCE_CLOSED */
   get localAddress(): UnixAddress {
     this.check(this.io.unixLocalPath(this.handle, pathRoom), 'getsockname');
     return { path: readPath() };

@@ -132,12 +132,18 @@ export class UnixStream extends Stream {
     };
   }
 
+  /** This end; its path is null unless it was accepted. @throws ERR_SOURCE_CLOSED */
   get localAddress(): UnixAddress {
     this.check(this.io.unixLocalPath(this.handle, pathRoom), 'getsockname');
     return { path: readPath() };
   }
 
-  /** @throws ENOTCONN after the connection has ended, on some systems */
+  /**
+   * The other end.
+   *
+   * @throws ENOTCONN after the connection has ended, on some systems;
+   * ERR_SOURCE_CLOSED
+   */
   get peerAddress(): UnixAddress {
     this.check(this.io.unixPeerPath(this.handle, pathRoom), 'getpeername');
     return { path: readPath() };
