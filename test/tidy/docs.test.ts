@@ -21,6 +21,11 @@ function essence(code: string): string {
     .join('\n');
 }
 
+/** Not those about other projects, or about what was tried. */
+const ABOUT_THE_CODE = documents.filter(
+  (path) => !/^(CHANGELOG|bench\/|docs\/(parity|decisions\/|how-to\/from-))/.test(path),
+);
+
 /** `src/loop/ticker.ts`, `#sample`, `#poll`: a file, and functions or classes in it. */
 const PLACES = /`((?:src|native|workers|test)\/[\w./-]+\.(?:ts|cc|h))`, (`#?\w+`(?:, `#?\w+`)*)/g;
 
@@ -102,6 +107,23 @@ describe('tidy: documents', () => {
     );
     expect(missing).to.deep.equal([]);
   });
+
+  it('names in quotes are names of the code', () => {
+    const words = new Set(
+      projectFiles(/^(src|workers|native|test|examples|bench)\/.*\.(ts|cc|h|c)$/).flatMap((path) =>
+        read(path).match(/\w+/g),
+      ),
+    );
+    const strange = ABOUT_THE_CODE.flatMap((path) =>
+      [...read(path).matchAll(/(?<!`)`([^`\n]+)`(?!`)/g)]
+        .map(([, quoted = '']) => quoted)
+        .filter((quoted) => !/[\w-]+\/|\.(?:md|js|ts|cc|h)$|^(?:npx|npm|bash) /.test(quoted))
+        .flatMap((quoted) => quoted.match(/[A-Za-z_]\w{3,}/g) ?? [])
+        .filter((word) => !words.has(word))
+        .map((word) => `${path}: ${word}`),
+    );
+    expect(strange).to.deep.equal([]);
+  }).timeout(10_000);
 
   it('commands in the README are scripts of package.json', () => {
     const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
