@@ -21,7 +21,7 @@
     ],
     "binding_sources": [
       "binding/addon.cc",
-      "binding/args.cc",
+      "binding/call.cc",
       "binding/clock.cc",
       "binding/datagrams.cc",
       "binding/faults.cc",

@@ -5,7 +5,7 @@
 #include "../core/in_flight.h"
 #include "../core/poll_thread.h"
 #include "../core/poller.h"
-#include "args.h"
+#include "call.h"
 #include "loop_poller.h"
 
 namespace millrace {

@@ -4,7 +4,7 @@
 
 #include "../core/sys.h"
 #include "addon.h"
-#include "args.h"
+#include "call.h"
 
 namespace millrace {
 

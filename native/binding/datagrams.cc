@@ -12,7 +12,7 @@
 
 #include "../core/multicast.h"
 #include "addon.h"
-#include "args.h"
+#include "call.h"
 
 namespace millrace {
 
@@ -25,36 +25,32 @@ constexpr uint32_t kSizeMax = 1 << 16;
 // Longer than any name of an interface (IF_NAMESIZE), and its end.
 constexpr size_t kInterfaceNameBytes = 64;
 
-bool get_batch(napi_env env, napi_value value, DatagramBatch** result) {
+// The next argument, what openBatch() returned.
+DatagramBatch* batch_argument(Call& call) {
   void* data = nullptr;
-  if (napi_get_value_external(env, value, &data) != napi_ok) {
-    return throw_invalid_type(env, "batch", "what openBatch() returned");
+  if (napi_get_value_external(call.env(), call.next(), &data) != napi_ok) {
+    call.refuse_type("batch", "what openBatch() returned");
   }
-  *result = static_cast<DatagramBatch*>(data);
-  return true;
+  return static_cast<DatagramBatch*>(data);
 }
 
-// Fetched for each call: JavaScript may have transferred the memory away, and
-// then the length is 0. False, without an exception, if it is not all there.
-bool get_payloads(napi_env env, napi_value value, const DatagramBatch* batch, uint8_t** result) {
-  Bytes bytes;
-  if (!get_bytes(env, value, "payloads", &bytes)) return false;
-  *result = static_cast<uint8_t*>(bytes.data);
-  return bytes.size >= batch->payload_bytes();
+// Refused with -EFAULT if it is not all there: it is fetched for each call,
+// and JavaScript may have transferred the memory away, which leaves length 0.
+uint8_t* payloads_argument(Call& call, const DatagramBatch* batch) {
+  const Bytes bytes = call.bytes("payloads");
+  if (batch != nullptr && bytes.size < batch->payload_bytes()) call.refuse(-EFAULT);
+  return static_cast<uint8_t*>(bytes.data);
 }
 
 // Words that stay where they are: nobody but the batch's owner has the array.
-bool get_words(napi_env env, napi_value value, const char* name, size_t count_min,
-               uint32_t** result) {
-  napi_typedarray_type type;
-  size_t count;
-  void* data;
-  if (napi_get_typedarray_info(env, value, &type, &count, &data, nullptr, nullptr) != napi_ok ||
-      type != napi_uint32_array) {
-    return throw_invalid_type(env, name, "a Uint32Array");
+uint32_t* words_argument(Call& call, const char* name, size_t count_min) {
+  Elements words;
+  if (!call.elements(napi_uint32_array, &words)) {
+    call.refuse_type(name, "a Uint32Array");
+  } else if (words.count < count_min) {
+    call.refuse_range(name, "long enough for the batch");
   }
-  *result = static_cast<uint32_t*>(data);
-  return count >= count_min || throw_out_of_range(env, name, "long enough for the batch");
+  return static_cast<uint32_t*>(words.data);
 }
 
 // Lets the garbage collector know what a batch weighs: it sees only a pointer.
@@ -63,27 +59,8 @@ void account_for(napi_env env, int64_t bytes) {
   napi_adjust_external_memory(env, bytes, &total);
 }
 
-napi_value open_batch(napi_env env, napi_callback_info info) {
-  Arguments<4> args(env, info);
-  uint32_t capacity;
-  uint32_t size_max;
-  if (!get_uint(env, args[0], "capacity", &capacity) ||
-      !get_uint(env, args[1], "maxSizeBytes", &size_max)) {
-    return nullptr;
-  }
-  if (capacity == 0 || capacity > kCapacityMax || size_max == 0 || size_max > kSizeMax) {
-    throw_out_of_range(env, "capacity and maxSizeBytes", "from 1 to 65536");
-    return nullptr;
-  }
-  uint32_t* headers = nullptr;
-  uint32_t* addresses = nullptr;
-  const size_t header_words = kBatchHeaderWords + size_t{capacity} * kBatchDatagramWords;
-  const size_t address_words = size_t{capacity} * kAddressWords;
-  if (!get_words(env, args[2], "headers", header_words, &headers) ||
-      !get_words(env, args[3], "addresses", address_words, &addresses)) {
-    return nullptr;
-  }
-  DatagramBatch* batch = new DatagramBatch(capacity, size_max, headers, addresses);
+// A value that deletes the batch when it is forgotten.
+napi_value make_batch(napi_env env, DatagramBatch* batch) {
   auto finalize = [](napi_env environment, void* data, void*) {
     DatagramBatch* forgotten = static_cast<DatagramBatch*>(data);
     account_for(environment, -static_cast<int64_t>(forgotten->own_bytes()));
@@ -98,110 +75,100 @@ napi_value open_batch(napi_env env, napi_callback_info info) {
   return result;
 }
 
-napi_value recv_many(napi_env env, napi_callback_info info) {
-  Arguments<3> args(env, info);
-  int32_t fd;
-  DatagramBatch* batch = nullptr;
-  uint8_t* payloads;
-  if (!get_int(env, args[0], "handle", &fd) || !get_batch(env, args[1], &batch)) return nullptr;
-  if (!get_payloads(env, args[2], batch, &payloads)) return make_number(env, -EFAULT);
-  return make_number(env, batch->receive(fd, payloads));
-}
-
-napi_value send_many(napi_env env, napi_callback_info info) {
-  Arguments<5> args(env, info);
-  int32_t fd;
-  DatagramBatch* batch = nullptr;
-  uint8_t* payloads;
-  uint32_t start;
-  uint32_t end;
-  if (!get_int(env, args[0], "handle", &fd) || !get_batch(env, args[1], &batch) ||
-      !get_uint(env, args[3], "start", &start) || !get_uint(env, args[4], "end", &end)) {
+napi_value open_batch(Call& call) {
+  const uint32_t capacity = call.uint32("capacity");
+  const uint32_t size_max = call.uint32("maxSizeBytes");
+  if (capacity == 0 || capacity > kCapacityMax || size_max == 0 || size_max > kSizeMax) {
+    call.refuse_range("capacity and maxSizeBytes", "from 1 to 65536");
     return nullptr;
   }
-  if (!get_payloads(env, args[2], batch, &payloads)) return make_number(env, -EFAULT);
+  const size_t header_words = kBatchHeaderWords + size_t{capacity} * kBatchDatagramWords;
+  const size_t address_words = size_t{capacity} * kAddressWords;
+  uint32_t* const headers = words_argument(call, "headers", header_words);
+  uint32_t* const addresses = words_argument(call, "addresses", address_words);
+  if (call.refused()) return call.refusal();
+  return make_batch(call.env(), new DatagramBatch(capacity, size_max, headers, addresses));
+}
+
+napi_value recv_many(Call& call) {
+  const int fd = call.handle();
+  DatagramBatch* const batch = batch_argument(call);
+  uint8_t* const payloads = payloads_argument(call, batch);
+  if (call.refused()) return call.refusal();
+  return call.answer(batch->receive(fd, payloads));
+}
+
+napi_value send_many(Call& call) {
+  const int fd = call.handle();
+  DatagramBatch* const batch = batch_argument(call);
+  uint8_t* const payloads = payloads_argument(call, batch);
+  const uint32_t start = call.uint32("start");
+  const uint32_t end = call.uint32("end");
+  if (call.refused()) return call.refusal();
   if (start > end || end > batch->capacity()) {
-    throw_out_of_range(env, "start and end", "in order and within the batch");
+    call.refuse_range("start and end", "in order and within the batch");
     return nullptr;
   }
-  return make_number(env, batch->send(fd, payloads, start, end));
+  return call.answer(batch->send(fd, payloads, start, end));
 }
 
-napi_value read_batch_address(napi_env env, napi_callback_info info) {
-  Arguments<2> args(env, info);
-  DatagramBatch* batch = nullptr;
-  uint32_t index;
-  if (!get_batch(env, args[0], &batch) || !get_uint(env, args[1], "index", &index)) return nullptr;
-  if (index >= batch->capacity()) {
-    throw_out_of_range(env, "index", "within the batch");
-    return nullptr;
+napi_value read_batch_address(Call& call) {
+  DatagramBatch* const batch = batch_argument(call);
+  const uint32_t index = call.uint32("index");
+  if (call.refused()) return call.refusal();
+  if (index < batch->capacity()) {
+    batch->read_address(index);
+  } else {
+    call.refuse_range("index", "within the batch");
   }
-  batch->read_address(index);
   return nullptr;
 }
 
-napi_value set_udp_option(napi_env env, napi_callback_info info) {
-  Arguments<3> args(env, info);
-  int32_t fd;
-  int32_t option;
-  int32_t value;
-  if (!get_int(env, args[0], "handle", &fd) || !get_int(env, args[1], "option", &option) ||
-      !get_int(env, args[2], "value", &value)) {
-    return nullptr;
-  }
-  if (option < 0 || option > kUdpOptionLast) return make_number(env, -ENOPROTOOPT);
-  return make_number(env, udp_set_option(fd, static_cast<UdpOption>(option), value));
+napi_value set_udp_option(Call& call) {
+  const int fd = call.handle();
+  const int option = call.int32("option");
+  const int value = call.int32("value");
+  if (option < 0 || option > kUdpOptionLast) call.refuse(-ENOPROTOOPT);
+  if (call.refused()) return call.refusal();
+  return call.answer(udp_set_option(fd, static_cast<UdpOption>(option), value));
 }
 
-napi_value udp_membership(napi_env env, napi_callback_info info) {
-  Arguments<3> args(env, info);
-  int32_t fd;
-  bool join;
-  uint32_t interface;
-  if (!get_int(env, args[0], "handle", &fd) || !get_bool(env, args[1], "join", &join) ||
-      !get_uint(env, args[2], "iface", &interface)) {
-    return nullptr;
-  }
-  Address group;
-  if (!address_from_words(args.state->address(), &group)) return make_number(env, -EAFNOSUPPORT);
-  return make_number(env, join ? multicast_join(fd, group, interface)
-                               : multicast_leave(fd, group, interface));
+napi_value udp_membership(Call& call) {
+  const int fd = call.handle();
+  const bool join = call.boolean("join");
+  const uint32_t interface = call.uint32("iface");
+  const Address group = call.address();
+  if (call.refused()) return call.refusal();
+  return call.answer(join ? multicast_join(fd, group, interface)
+                          : multicast_leave(fd, group, interface));
 }
 
-napi_value udp_multicast_interface(napi_env env, napi_callback_info info) {
-  Arguments<3> args(env, info);
-  int32_t fd;
-  int32_t family;
-  uint32_t interface;
-  if (!get_int(env, args[0], "handle", &fd) || !get_int(env, args[1], "family", &family) ||
-      !get_uint(env, args[2], "iface", &interface)) {
-    return nullptr;
-  }
-  return make_number(env, multicast_set_interface(fd, family == 6 ? AF_INET6 : AF_INET, interface));
+napi_value udp_multicast_interface(Call& call) {
+  const int fd = call.handle();
+  const int family = call.int32("family") == 6 ? AF_INET6 : AF_INET;
+  const uint32_t interface = call.uint32("iface");
+  if (call.refused()) return call.refusal();
+  return call.answer(multicast_set_interface(fd, family, interface));
 }
 
-napi_value index_of_interface(napi_env env, napi_callback_info info) {
-  Arguments<1> args(env, info);
+napi_value index_of_interface(Call& call) {
   char name[kInterfaceNameBytes];
-  size_t length = 0;
-  if (napi_get_value_string_utf8(env, args[0], name, sizeof(name), &length) != napi_ok) {
-    throw_invalid_type(env, "name", "a string");
-    return nullptr;
-  }
+  const size_t length = call.text("name", name, sizeof name);
   // A name that was cut off must not become that of another interface.
-  if (length >= sizeof(name) - 1) return make_number(env, -ENODEV);
-  return make_number(env, interface_index(name));
+  if (length >= sizeof name - 1) call.refuse(-ENODEV);
+  if (call.refused()) return call.refusal();
+  return call.answer(interface_index(name));
 }
 
 constexpr Export kExports[] = {
-    {"openBatch", open_batch},
-    {"recvMany", recv_many},
-    {"sendMany", send_many},
-    {"readBatchAddress", read_batch_address},
-    {"udpSetOption", set_udp_option},
-    {"udpMembership", udp_membership},
-    {"udpMulticastInterface", udp_multicast_interface},
-    {"interfaceIndex", index_of_interface},
+    {"openBatch", entry<open_batch>},
+    {"recvMany", entry<recv_many>},
+    {"sendMany", entry<send_many>},
+    {"readBatchAddress", entry<read_batch_address>},
+    {"udpSetOption", entry<set_udp_option>},
+    {"udpMembership", entry<udp_membership>},
+    {"udpMulticastInterface", entry<udp_multicast_interface>},
+    {"interfaceIndex", entry<index_of_interface>},
 };
 
 }  // namespace

@@ -1,48 +1,42 @@
 // The core's fault hook, for tests. Process-wide, as the hook is.
 
-#include <napi.h>
-
-#include <string>
+#include <cstring>
 
 #include "../core/sys.h"
 #include "addon.h"
-#include "args.h"
+#include "call.h"
 
 namespace millrace {
 
 namespace {
 
-// False, with an exception thrown, for a name that is none.
-bool get_call(const Napi::CallbackInfo& info, sys::Call* call) {
-  if (!info[0].IsString()) return throw_invalid_type(info.Env(), "call", "a string");
-  std::string name = info[0].As<Napi::String>();
+// Longer than the name of any call, and its end.
+constexpr size_t kCallNameBytes = 64;
+
+constexpr double kCountMax = 9007199254740991;  // Number.MAX_SAFE_INTEGER
+
+// The next argument, one of faultCalls.
+sys::Call call_argument(Call& call) {
+  char name[kCallNameBytes] = "";
+  call.text("call", name, sizeof name);
   for (int i = 0; i < sys::kCallCount; i++) {
-    *call = static_cast<sys::Call>(i);
-    if (name == sys::call_name(*call)) return true;
+    const sys::Call named = static_cast<sys::Call>(i);
+    if (strcmp(name, sys::call_name(named)) == 0) return named;
   }
-  return throw_out_of_range(info.Env(), "call", "one of faultCalls");
+  call.refuse_range("call", "one of faultCalls");
+  return sys::Call{};
 }
 
-napi_value inject_fault(napi_env env, napi_callback_info raw_info) {
-  Napi::CallbackInfo info(env, raw_info);
-  sys::Call call;
-  double nth;
-  double times;
-  int32_t error;
-  if (!get_call(info, &call) || !get_double(env, info[1], "nth", &nth) ||
-      !get_double(env, info[2], "times", &times) || !get_int(env, info[3], "errno", &error)) {
-    return nullptr;
-  }
-  constexpr double kCountMax = 9007199254740991;  // Number.MAX_SAFE_INTEGER
-  if (!(nth >= 1 && nth <= kCountMax)) {
-    throw_out_of_range(env, "nth", "a number from 1");
-  } else if (!(times >= 0 && times <= kCountMax)) {
-    throw_out_of_range(env, "times", "a number from 0");
-  } else if (error <= 0) {
-    throw_out_of_range(env, "errno", "a positive number");
-  } else {
-    sys::inject_fault(call, static_cast<uint64_t>(nth), static_cast<uint64_t>(times), error);
-  }
+napi_value inject_fault(Call& call) {
+  const sys::Call faulty = call_argument(call);
+  const double nth = call.number("nth");
+  const double times = call.number("times");
+  const int error = call.int32("errno");
+  if (!(nth >= 1 && nth <= kCountMax)) call.refuse_range("nth", "a number from 1");
+  if (!(times >= 0 && times <= kCountMax)) call.refuse_range("times", "a number from 0");
+  if (error <= 0) call.refuse_range("errno", "a positive number");
+  if (call.refused()) return call.refusal();
+  sys::inject_fault(faulty, static_cast<uint64_t>(nth), static_cast<uint64_t>(times), error);
   return nullptr;
 }
 
@@ -51,17 +45,16 @@ napi_value clear_faults(napi_env, napi_callback_info) {
   return nullptr;
 }
 
-napi_value fault_count(napi_env env, napi_callback_info raw_info) {
-  Napi::CallbackInfo info(env, raw_info);
-  sys::Call call;
-  if (!get_call(info, &call)) return nullptr;
-  return Napi::Number::New(env, static_cast<double>(sys::fault_calls(call)));
+napi_value fault_count(Call& call) {
+  const sys::Call counted = call_argument(call);
+  if (call.refused()) return call.refusal();
+  return call.answer_large(sys::fault_calls(counted));
 }
 
 constexpr Export kExports[] = {
-    {"injectFault", inject_fault},
+    {"injectFault", entry<inject_fault>},
     {"clearFaults", clear_faults},
-    {"faultCount", fault_count},
+    {"faultCount", entry<fault_count>},
 };
 
 }  // namespace

@@ -5,7 +5,8 @@
 #include <cerrno>
 
 #include "addon.h"
-#include "args.h"
+#include "bytes.h"
+#include "call.h"
 
 namespace millrace {
 
@@ -14,202 +15,126 @@ namespace {
 // Shared with RECV_TRUNCATED in src/poll/driver.ts.
 constexpr int64_t kReceiveTruncated = 0x40000000;
 
-// False for a family the words do not know: -EAFNOSUPPORT, as the kernel says.
-bool read_address(const EnvState* state, Address* address) {
-  return address_from_words(state->address(), address);
-}
-
-napi_value tcp_listen_on_address(napi_env env, napi_callback_info info) {
-  Arguments<3> args(env, info);
+napi_value tcp_listen_on_address(Call& call) {
   ListenOptions options;
-  if (!get_int(env, args[0], "backlog", &options.backlog) ||
-      !get_bool(env, args[1], "reusePort", &options.reuse_port) ||
-      !get_bool(env, args[2], "ipv6Only", &options.ipv6_only)) {
-    return nullptr;
-  }
+  options.backlog = call.int32("backlog");
+  options.reuse_port = call.boolean("reusePort");
+  options.ipv6_only = call.boolean("ipv6Only");
+  const Address address = call.address();
+  if (call.refused()) return call.refusal();
+  return call.answer_opened(tcp_listen(address, options));
+}
+
+napi_value accept_one(Call& call) {
+  const int listener = call.int32("listener");
+  if (call.refused()) return call.refusal();
+  return call.answer_opened(tcp_accept(listener));
+}
+
+napi_value probe(Call& call) { return call.answer(probe_descriptor()); }
+
+napi_value tcp_connect_to_address(Call& call) {
+  const Address address = call.address();
+  if (call.refused()) return call.refusal();
+  return call.answer_opened(tcp_connect(address));
+}
+
+napi_value shutdown(Call& call) {
+  const int fd = call.handle();
+  const int how = call.int32("how");
+  if (how < 0 || how > static_cast<int>(ShutdownHow::kBoth)) call.refuse(-EINVAL);
+  if (call.refused()) return call.refusal();
+  return call.answer(socket_shutdown(fd, static_cast<ShutdownHow>(how)));
+}
+
+napi_value take_error(Call& call) {
+  const int fd = call.handle();
+  if (call.refused()) return call.refusal();
+  return call.answer(socket_take_error(fd));
+}
+
+napi_value set_option(Call& call) {
+  const int fd = call.handle();
+  const int option = call.int32("option");
+  const int value = call.int32("value");
+  if (option < 0 || option > static_cast<int>(SocketOption::kLingerMs)) call.refuse(-ENOPROTOOPT);
+  if (call.refused()) return call.refusal();
+  return call.answer(socket_set_option(fd, static_cast<SocketOption>(option), value));
+}
+
+template <int (*query)(int fd, Address* address)>
+napi_value address_of(Call& call) {
+  const int fd = call.handle();
+  if (call.refused()) return call.refusal();
   Address address;
-  if (!read_address(args.state, &address)) return make_number(env, -EAFNOSUPPORT);
-  return make_number(env, args.state->descriptors.adopt(tcp_listen(address, options)));
+  const int result = query(fd, &address);
+  if (result >= 0) address_to_words(address, call.state()->address());
+  return call.answer(result);
 }
 
-napi_value accept_one(napi_env env, napi_callback_info info) {
-  Arguments<1> args(env, info);
-  int32_t listener;
-  if (!get_int(env, args[0], "listener", &listener)) return nullptr;
-  return make_number(env, args.state->descriptors.adopt(tcp_accept(listener)));
-}
-
-napi_value probe(napi_env env, napi_callback_info) {
-  return make_number(env, probe_descriptor());
-}
-
-napi_value tcp_connect_to_address(napi_env env, napi_callback_info info) {
-  EnvState* state = state_of(env, info);
-  Address address;
-  if (!read_address(state, &address)) return make_number(env, -EAFNOSUPPORT);
-  return make_number(env, state->descriptors.adopt(tcp_connect(address)));
-}
-
-napi_value read(napi_env env, napi_callback_info info) {
-  Arguments<4> args(env, info);
-  int32_t fd;
-  Bytes buffer;
-  if (!get_int(env, args[0], "handle", &fd) || !get_part(env, args, 1, "buffer", &buffer)) {
-    return nullptr;
-  }
-  return make_number(env, socket_read(fd, buffer.data, buffer.size));
-}
-
-napi_value write(napi_env env, napi_callback_info info) {
-  Arguments<4> args(env, info);
-  int32_t fd;
-  Bytes buffer;
-  if (!get_int(env, args[0], "handle", &fd) || !get_part(env, args, 1, "buffer", &buffer)) {
-    return nullptr;
-  }
-  return make_number(env, socket_write(fd, buffer.data, buffer.size));
-}
-
-napi_value writev(napi_env env, napi_callback_info info) {
-  Arguments<2> args(env, info);
-  int32_t fd;
-  iovec buffers[kBuffersMax];
-  uint32_t count;
-  if (!get_int(env, args[0], "handle", &fd) || !get_buffers(env, args[1], buffers, &count)) {
-    return nullptr;
-  }
-  return make_number(env, socket_writev(fd, buffers, static_cast<int>(count)));
-}
-
-napi_value shutdown(napi_env env, napi_callback_info info) {
-  Arguments<2> args(env, info);
-  int32_t fd;
-  int32_t how;
-  if (!get_int(env, args[0], "handle", &fd) || !get_int(env, args[1], "how", &how)) {
-    return nullptr;
-  }
-  if (how < 0 || how > static_cast<int>(ShutdownHow::kBoth)) return make_number(env, -EINVAL);
-  return make_number(env, socket_shutdown(fd, static_cast<ShutdownHow>(how)));
-}
-
-napi_value take_error(napi_env env, napi_callback_info info) {
-  Arguments<1> args(env, info);
-  int32_t fd;
-  if (!get_int(env, args[0], "handle", &fd)) return nullptr;
-  return make_number(env, socket_take_error(fd));
-}
-
-napi_value set_option(napi_env env, napi_callback_info info) {
-  Arguments<3> args(env, info);
-  int32_t fd;
-  int32_t option;
-  int32_t value;
-  if (!get_int(env, args[0], "handle", &fd) || !get_int(env, args[1], "option", &option) ||
-      !get_int(env, args[2], "value", &value)) {
-    return nullptr;
-  }
-  if (option < 0 || option > static_cast<int>(SocketOption::kLingerMs)) {
-    return make_number(env, -ENOPROTOOPT);
-  }
-  return make_number(env, socket_set_option(fd, static_cast<SocketOption>(option), value));
-}
-
-using AddressGetter = int (*)(int fd, Address* address);
-
-napi_value get_address(napi_env env, napi_callback_info info, AddressGetter getter) {
-  Arguments<1> args(env, info);
-  int32_t fd;
-  if (!get_int(env, args[0], "handle", &fd)) return nullptr;
-  Address address;
-  int result = getter(fd, &address);
-  if (result >= 0) address_to_words(address, args.state->address());
-  return make_number(env, result);
-}
-
-napi_value local_address(napi_env env, napi_callback_info info) {
-  return get_address(env, info, socket_local_address);
-}
-
-napi_value peer_address(napi_env env, napi_callback_info info) {
-  return get_address(env, info, socket_peer_address);
-}
-
-napi_value udp_bind_to_address(napi_env env, napi_callback_info info) {
-  Arguments<4> args(env, info);
+napi_value udp_bind_to_address(Call& call) {
   UdpOptions options;
-  if (!get_bool(env, args[0], "reuseAddress", &options.reuse_address) ||
-      !get_bool(env, args[1], "reusePort", &options.reuse_port) ||
-      !get_int(env, args[2], "recvBufferSizeBytes", &options.receive_buffer_bytes) ||
-      !get_int(env, args[3], "sendBufferSizeBytes", &options.send_buffer_bytes)) {
-    return nullptr;
-  }
-  Address address;
-  if (!read_address(args.state, &address)) return make_number(env, -EAFNOSUPPORT);
-  return make_number(env, args.state->descriptors.adopt(udp_bind(address, options)));
+  options.reuse_address = call.boolean("reuseAddress");
+  options.reuse_port = call.boolean("reusePort");
+  options.receive_buffer_bytes = call.int32("recvBufferSizeBytes");
+  options.send_buffer_bytes = call.int32("sendBufferSizeBytes");
+  const Address address = call.address();
+  if (call.refused()) return call.refusal();
+  return call.answer_opened(udp_bind(address, options));
 }
 
-napi_value udp_connect_to_address(napi_env env, napi_callback_info info) {
-  Arguments<1> args(env, info);
-  int32_t fd;
-  if (!get_int(env, args[0], "handle", &fd)) return nullptr;
-  Address address;
-  if (!read_address(args.state, &address)) return make_number(env, -EAFNOSUPPORT);
-  return make_number(env, udp_connect(fd, address));
+napi_value udp_connect_to_address(Call& call) {
+  const int fd = call.handle();
+  const Address address = call.address();
+  if (call.refused()) return call.refusal();
+  return call.answer(udp_connect(fd, address));
 }
 
-napi_value send_to(napi_env env, napi_callback_info info) {
-  Arguments<4> args(env, info);
-  int32_t fd;
-  Bytes buffer;
-  if (!get_int(env, args[0], "handle", &fd) || !get_part(env, args, 1, "buffer", &buffer)) {
-    return nullptr;
-  }
-  Address address;
-  if (!read_address(args.state, &address)) return make_number(env, -EAFNOSUPPORT);
-  return make_number(env, udp_send_to(fd, buffer.data, buffer.size, address));
+napi_value send_to(Call& call) {
+  const int fd = call.handle();
+  const Bytes buffer = call.part("buffer");
+  const Address address = call.address();
+  if (call.refused()) return call.refusal();
+  return call.answer(udp_send_to(fd, buffer.data, buffer.size, address));
 }
 
-napi_value recv_from(napi_env env, napi_callback_info info) {
-  Arguments<2> args(env, info);
-  int32_t fd;
-  Bytes buffer;
-  if (!get_int(env, args[0], "handle", &fd) || !get_bytes(env, args[1], "buffer", &buffer)) {
-    return nullptr;
-  }
+napi_value recv_from(Call& call) {
+  const int fd = call.handle();
+  const Bytes buffer = call.bytes("buffer");
+  if (call.refused()) return call.refusal();
   Address from;
   bool truncated = false;
-  ssize_t size = udp_receive_from(fd, buffer.data, buffer.size, &from, &truncated);
-  if (size < 0) return make_number(env, size);
-  address_to_words(from, args.state->address());
-  return make_number(env, truncated ? size + kReceiveTruncated : size);
+  const ssize_t size = udp_receive_from(fd, buffer.data, buffer.size, &from, &truncated);
+  if (size < 0) return call.answer(size);
+  address_to_words(from, call.state()->address());
+  return call.answer(truncated ? size + kReceiveTruncated : size);
 }
 
-napi_value close(napi_env env, napi_callback_info info) {
-  Arguments<1> args(env, info);
-  int32_t fd;
-  if (!get_int(env, args[0], "handle", &fd)) return nullptr;
-  if (!args.state->descriptors.release(fd)) return make_number(env, -EBADF);
-  return make_number(env, close_descriptor(fd));
+napi_value close(Call& call) {
+  const int fd = call.handle();
+  if (call.refused()) return call.refusal();
+  if (!call.descriptors().release(fd)) return call.answer(-EBADF);
+  return call.answer(close_descriptor(fd));
 }
 
 constexpr Export kExports[] = {
-    {"tcpListen", tcp_listen_on_address},
-    {"accept", accept_one},
-    {"probe", probe},
-    {"tcpConnect", tcp_connect_to_address},
-    {"read", read},
-    {"write", write},
-    {"writev", writev},
-    {"shutdown", shutdown},
-    {"takeError", take_error},
-    {"setOption", set_option},
-    {"localAddress", local_address},
-    {"peerAddress", peer_address},
-    {"udpBind", udp_bind_to_address},
-    {"udpConnect", udp_connect_to_address},
-    {"sendTo", send_to},
-    {"recvFrom", recv_from},
-    {"close", close},
+    {"tcpListen", entry<tcp_listen_on_address>},
+    {"accept", entry<accept_one>},
+    {"probe", entry<probe>},
+    {"tcpConnect", entry<tcp_connect_to_address>},
+    {"read", entry<move_bytes<socket_read>>},
+    {"write", entry<move_bytes<socket_write>>},
+    {"writev", entry<write_buffers<socket_writev>>},
+    {"shutdown", entry<shutdown>},
+    {"takeError", entry<take_error>},
+    {"setOption", entry<set_option>},
+    {"localAddress", entry<address_of<socket_local_address>>},
+    {"peerAddress", entry<address_of<socket_peer_address>>},
+    {"udpBind", entry<udp_bind_to_address>},
+    {"udpConnect", entry<udp_connect_to_address>},
+    {"sendTo", entry<send_to>},
+    {"recvFrom", entry<recv_from>},
+    {"close", entry<close>},
 };
 
 }  // namespace

@@ -5,27 +5,23 @@
 
 #include "../core/sys.h"
 #include "addon.h"
-#include "args.h"
+#include "call.h"
 
 namespace millrace {
 
 namespace {
 
-napi_value thread_key(napi_env env, napi_callback_info info) {
-  return make_double(env, static_cast<double>(state_of(env, info)->thread_key()));
+napi_value thread_key(Call& call) { return call.answer_large(call.state()->thread_key()); }
+
+napi_value is_thread_alive(Call& call) {
+  const ThreadKey key = call.key("key");
+  if (call.refused()) return call.refusal();
+  return call.answer_bool(Threads::is_alive(key));
 }
 
-napi_value is_thread_alive(napi_env env, napi_callback_info info) {
-  Arguments<1> args(env, info);
-  ThreadKey key;
-  if (!get_key(env, args[0], "key", &key)) return nullptr;
-  return make_boolean(env, Threads::is_alive(key));
-}
-
-napi_value wake_loop(napi_env env, napi_callback_info info) {
-  Arguments<1> args(env, info);
-  WakeKey key;
-  if (get_key(env, args[0], "wakeKey", &key)) RemoteWakes::wake(key);
+napi_value wake_loop(Call& call) {
+  const WakeKey key = call.key("wakeKey");
+  if (!call.refused()) RemoteWakes::wake(key);
   return nullptr;
 }
 
@@ -35,9 +31,9 @@ napi_value yield_processor(napi_env, napi_callback_info) {
 }
 
 constexpr Export kExports[] = {
-    {"threadKey", thread_key},
-    {"isThreadAlive", is_thread_alive},
-    {"wakeLoop", wake_loop},
+    {"threadKey", entry<thread_key>},
+    {"isThreadAlive", entry<is_thread_alive>},
+    {"wakeLoop", entry<wake_loop>},
     {"yieldProcessor", yield_processor},
 };
 

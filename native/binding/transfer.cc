@@ -6,48 +6,39 @@
 
 #include "../core/in_flight.h"
 #include "addon.h"
-#include "args.h"
+#include "call.h"
 
 namespace millrace {
 
 namespace {
 
-napi_value release_descriptor(napi_env env, napi_callback_info info) {
-  Arguments<2> args(env, info);
-  int32_t fd;
-  int32_t kind;
-  if (!get_int(env, args[0], "handle", &fd) || !get_int(env, args[1], "kind", &kind)) {
-    return nullptr;
-  }
-  Descriptors& descriptors = args.state->descriptors;
-  if (!descriptors.has(fd)) return make_number(env, -EBADF);
+napi_value release_descriptor(Call& call) {
+  const int fd = call.handle();
+  const int kind = call.int32("kind");
+  if (!call.descriptors().has(fd)) call.refuse(-EBADF);
+  if (call.refused()) return call.refusal();
   const Generation generation = InFlight::release(fd, kind);
   // Two environments have taken over the same foreign descriptor.
-  if (generation == kNoGeneration) return make_number(env, -EEXIST);
-  descriptors.release(fd);
-  return make_double(env, static_cast<double>(generation));
+  if (generation == kNoGeneration) return call.answer(-EEXIST);
+  call.descriptors().release(fd);
+  return call.answer_large(generation);
 }
 
-napi_value acquire_descriptor(napi_env env, napi_callback_info info) {
-  Arguments<3> args(env, info);
-  int32_t fd;
-  Generation generation;
-  int32_t kind;
-  if (!get_int(env, args[0], "handle", &fd) ||
-      !get_key(env, args[1], "generation", &generation) ||
-      !get_int(env, args[2], "kind", &kind)) {
-    return nullptr;
-  }
-  if (!InFlight::acquire(fd, generation, kind)) return make_number(env, -ENOENT);
+napi_value acquire_descriptor(Call& call) {
+  const int fd = call.handle();
+  const Generation generation = call.key("generation");
+  const int kind = call.int32("kind");
+  if (call.refused()) return call.refusal();
+  if (!InFlight::acquire(fd, generation, kind)) return call.answer(-ENOENT);
   // Taken over here by its number before it was given away elsewhere: it has an
   // owner, and two would close it twice, the second time somebody else's.
-  if (args.state->descriptors.has(fd)) return make_number(env, -EEXIST);
-  return make_number(env, args.state->descriptors.adopt(fd));
+  if (call.descriptors().has(fd)) return call.answer(-EEXIST);
+  return call.answer_opened(fd);
 }
 
 constexpr Export kExports[] = {
-    {"release", release_descriptor},
-    {"acquire", acquire_descriptor},
+    {"release", entry<release_descriptor>},
+    {"acquire", entry<acquire_descriptor>},
 };
 
 }  // namespace
