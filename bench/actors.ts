@@ -6,12 +6,11 @@
  * Each contender lives in a process of its own through the whole run, and the
  * rounds are interleaved, after a warm-up that does not count.
  */
-import { fileURLToPath } from 'node:url';
 import type { ActorRequest, Measure } from './contenders/actor-protocol.js';
 import type { Rate } from './contenders/protocol.js';
 import type { Benchmark, Gate, OptionValues, Outcome } from './harness/benchmark.js';
-import { positiveInteger } from './harness/options.js';
-import { LineProcess } from './harness/processes.js';
+import { extentOf } from './harness/options.js';
+import { LineProcess, scriptPath } from './harness/processes.js';
 import { medianRatio, summarise } from './harness/statistics.js';
 import { formatNumber, formatRatio, formatSpread, formatTable } from './harness/table.js';
 
@@ -56,8 +55,7 @@ interface Memory {
 }
 
 async function run(values: OptionValues): Promise<Outcome> {
-  const rounds = positiveInteger(values, 'rounds', 1000);
-  const ms = positiveInteger(values, 'ms', 600_000);
+  const { rounds, ms } = extentOf(values);
   const contenders = { millrace: start('actors-millrace'), nact: start('actors-nact') };
   try {
     const rows: Row[] = [];
@@ -83,13 +81,12 @@ async function run(values: OptionValues): Promise<Outcome> {
 }
 
 function start(script: string): LineProcess {
-  const path = fileURLToPath(new URL(`contenders/${script}.js`, import.meta.url));
+  const path = scriptPath(`contenders/${script}`);
   return new LineProcess(script, [process.execPath, '--expose-gc', path]);
 }
 
 async function ask<Answer>(contender: LineProcess, request: ActorRequest): Promise<Answer> {
-  contender.writeLine(JSON.stringify(request));
-  return JSON.parse(await contender.readLine(request.ms + ANSWER_GRACE_MS));
+  return contender.ask(request, request.ms + ANSWER_GRACE_MS);
 }
 
 async function rateOf(contender: LineProcess, request: ActorRequest): Promise<number> {

@@ -6,7 +6,6 @@
  * Each contender lives in a process of its own through the whole run, and the
  * rounds are interleaved, after warm-up streams that do not count.
  */
-import { fileURLToPath } from 'node:url';
 import {
   type ChannelRequest,
   DIRECTIONS,
@@ -17,8 +16,8 @@ import {
   type Stream,
 } from './contenders/channel-protocol.js';
 import type { Benchmark, Gate, OptionValues, Outcome } from './harness/benchmark.js';
-import { chosenNames, positiveInteger } from './harness/options.js';
-import { LineProcess } from './harness/processes.js';
+import { chosenNames, extentOf } from './harness/options.js';
+import { LineProcess, scriptPath } from './harness/processes.js';
 import { median, medianRatio, summarise } from './harness/statistics.js';
 import { formatNumber, formatRatio, formatSpread, formatTable } from './harness/table.js';
 
@@ -93,8 +92,7 @@ interface RoundTripRow {
 }
 
 async function run(values: OptionValues): Promise<Outcome> {
-  const rounds = positiveInteger(values, 'rounds', 1000);
-  const ms = positiveInteger(values, 'ms', 600_000);
+  const { rounds, ms } = extentOf(values);
   const kinds = chosenNames(values, 'kinds', KINDS);
   const names = chosenNames(values, 'contenders', CONTENDERS);
   const processes = Object.fromEntries(names.map((name) => [name, start(name)]));
@@ -125,7 +123,7 @@ async function run(values: OptionValues): Promise<Outcome> {
 
 function start(name: Contender): LineProcess {
   const [script, ...args] = COMMANDS[name];
-  const path = fileURLToPath(new URL(`contenders/${script}.js`, import.meta.url));
+  const path = scriptPath(`contenders/${script}`);
   return new LineProcess(TITLES[name], [process.execPath, path, ...args]);
 }
 
@@ -152,8 +150,7 @@ async function ask<Answer>(
   request: ChannelRequest,
 ): Promise<Answer> {
   if (contender === undefined) throw new Error('a contender that was not started');
-  contender.writeLine(JSON.stringify(request));
-  return JSON.parse(await contender.readLine(request.ms + ANSWER_GRACE_MS));
+  return contender.ask(request, request.ms + ANSWER_GRACE_MS);
 }
 
 // ---- figures

@@ -12,7 +12,7 @@ import { Decoder } from '../src/channel/codec/decoder.js';
 import { Encoder } from '../src/channel/codec/encoder.js';
 import { Memory } from '../src/channel/codec/memory.js';
 import type { Benchmark, Gate, OptionValues, Outcome } from './harness/benchmark.js';
-import { positiveInteger } from './harness/options.js';
+import { extentOf } from './harness/options.js';
 import { formatNumber, formatTable } from './harness/table.js';
 
 const MEMORY_BYTES = 1 << 20;
@@ -103,8 +103,7 @@ export const benchmark: Benchmark = {
 };
 
 function run(values: OptionValues): Promise<Outcome> {
-  const rounds = positiveInteger(values, 'rounds', 1000);
-  const ms = positiveInteger(values, 'ms', 600_000);
+  const { rounds, ms } = extentOf(values);
   const rows = MESSAGES.map((message) => measure(message, rounds, ms));
   console.log(format(rows));
   return Promise.resolve({ gates: rows.flatMap(gatesOf), failures: [], data: rows });

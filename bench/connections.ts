@@ -22,19 +22,17 @@ import {
   TITLES,
 } from './harness/echo-server.js';
 import {
-  countedOf,
-  failuresIn,
   holdConnections,
   type Load,
   type Metric,
   measureSlice,
   remarkOn,
   type Slice,
-  valuesOf,
   WARM_UP_MS,
 } from './harness/echo-slice.js';
-import { chosenNames, positiveInteger, UsageError } from './harness/options.js';
+import { chosenNames, extentOf, positiveInteger, UsageError } from './harness/options.js';
 import { descriptorsMax, type LineProcess } from './harness/processes.js';
+import { countedOf, failuresIn, valuesOf } from './harness/slices.js';
 import { median, medianRatio, summarise } from './harness/statistics.js';
 import { formatNumber, formatRatio, formatSpread, formatTable } from './harness/table.js';
 
@@ -68,8 +66,7 @@ interface Row {
 }
 
 async function run(values: OptionValues): Promise<Outcome> {
-  const rounds = positiveInteger(values, 'rounds', 1000);
-  const ms = positiveInteger(values, 'ms', 600_000);
+  const { rounds, ms } = extentOf(values);
   const idle = positiveInteger(values, 'idle', 100_000);
   const names = chosenNames(values, 'servers', ECHO_SERVERS);
   const descriptors = idle + BUSY.connections + DESCRIPTORS_SPARE;

@@ -7,23 +7,21 @@
  * ratio of the two is formed within the round.
  */
 import type { Benchmark, Gate, OptionValues, Outcome } from './harness/benchmark.js';
-import { readAddress, type Server, START_TIMEOUT_MS, serverScript } from './harness/echo-server.js';
+import { readAddress, type Server, START_TIMEOUT_MS } from './harness/echo-server.js';
 import {
-  countedOf,
   expectReady,
-  failuresIn,
   type Load,
   type Metric,
   measureSlice,
   remarkOn,
   type Slice,
-  valuesOf,
   WARM_UP_MS,
 } from './harness/echo-slice.js';
 import { nativeProgram } from './harness/native.js';
-import { chosenNames, positiveInteger } from './harness/options.js';
-import { LineProcess } from './harness/processes.js';
-import { median, medianRatio, summarise } from './harness/statistics.js';
+import { chosenNames, extentOf, positiveInteger } from './harness/options.js';
+import { LineProcess, scriptPath, startWith } from './harness/processes.js';
+import { countedOf, failuresIn, valuesOf } from './harness/slices.js';
+import { median, ratiosOf, summarise } from './harness/statistics.js';
 import { formatNumber, formatRatio, formatSpread, formatTable } from './harness/table.js';
 
 const PAYLOAD_BYTES = 64;
@@ -76,8 +74,7 @@ interface Row {
 }
 
 async function run(values: OptionValues): Promise<Outcome> {
-  const rounds = positiveInteger(values, 'rounds', 1000);
-  const ms = positiveInteger(values, 'ms', 600_000);
+  const { rounds, ms } = extentOf(values);
   const connections = positiveInteger(values, 'connections', 10_000);
   const names = chosenNames(values, 'servers', SERVER_NAMES);
   const load: Load = { connections, payloadBytes: PAYLOAD_BYTES };
@@ -103,16 +100,13 @@ async function run(values: OptionValues): Promise<Outcome> {
 }
 
 async function startServer(name: ServerName): Promise<FirehoseServer> {
-  const command = [process.execPath, serverScript('firehose-millrace'), name];
+  const command = [process.execPath, scriptPath('servers/firehose-millrace'), name];
   const server = new LineProcess(TITLES[name], command);
-  try {
+  return startWith(server, async () => {
     const echo = { process: server, address: await readAddress(server) };
     const discard = { process: server, address: await readAddress(server) };
     return { name, process: server, echo, discard };
-  } catch (error) {
-    await server.stop();
-    throw error;
-  }
+  });
 }
 
 /** A slice during all of which the firehose is on. */
@@ -142,12 +136,9 @@ function faultsOf({ sentBytes, discardedBytes }: FirehoseReport): string[] {
 
 // ---- figures
 
-function ratiosOf(row: Row, metric: Metric): number[] {
-  const idle = valuesOf(row.idle, metric);
-  return valuesOf(row.firehose, metric).flatMap((value, round) => {
-    const base = idle[round];
-    return value === undefined || base === undefined ? [] : [value / base];
-  });
+/** What the firehose makes of a metric, by round. */
+function slowdownsOf(row: Row, metric: Metric): number[] {
+  return ratiosOf(valuesOf(row.firehose, metric), valuesOf(row.idle, metric));
 }
 
 function formatRows(rows: readonly Row[], connections: number): string {
@@ -162,9 +153,8 @@ function formatRows(rows: readonly Row[], connections: number): string {
         formatNumber(median(countedOf(slices, metric))),
       ),
     );
-    const p99 = summarise(ratiosOf(row, 'p99Us'));
-    const speeds = row.firehose.filter((slice) => slice.faults.length === 0);
-    const speed = formatNumber(median(speeds.map((slice) => slice.mibPerSecond)));
+    const p99 = summarise(slowdownsOf(row, 'p99Us'));
+    const speed = formatNumber(median(countedOf(row.firehose, 'mibPerSecond')));
     const remark = remarkOn(row.idle) || remarkOn(row.firehose);
     return [
       TITLES[row.name],
@@ -191,7 +181,7 @@ const P99_TO_IDLE_MAX = 5;
 function gatesOf(rows: readonly Row[]): Gate[] {
   return rows.map((row) => ({
     claim: `${TITLES[row.name]}: p99 beside the firehose / idle`,
-    value: medianRatio(valuesOf(row.firehose, 'p99Us'), valuesOf(row.idle, 'p99Us')),
+    value: median(slowdownsOf(row, 'p99Us')),
     limit: P99_TO_IDLE_MAX,
     bound: 'at most',
   }));

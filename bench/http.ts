@@ -9,14 +9,14 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Benchmark, Gate, OptionValues, Outcome } from './harness/benchmark.js';
-import { cpuUseBetween, readThreadTimes } from './harness/cpu.js';
-import { serverScript, START_TIMEOUT_MS } from './harness/echo-server.js';
-import { chosenNames, positiveInteger } from './harness/options.js';
-import { LineProcess } from './harness/processes.js';
+import { cpuUseBetween, readThreadTimes, settle } from './harness/cpu.js';
+import { START_TIMEOUT_MS } from './harness/echo-server.js';
+import { chosenNames, extentOf } from './harness/options.js';
+import { LineProcess, scriptPath, startWith } from './harness/processes.js';
+import { countedOf, type Fallible, failuresIn, valuesOf } from './harness/slices.js';
 import { medianRatio, type Summary, summarise } from './harness/statistics.js';
 import { formatNumber, formatRatio, formatSpread, formatTable } from './harness/table.js';
 
@@ -38,8 +38,6 @@ const REQUEST = 'GET / HTTP/1.1\r\nHost: bench\r\n\r\n';
 const COMPARED_FIELDS = ['content-type', 'content-length'];
 
 const WARM_UP_MS = 1000;
-/** For a server to go back to sleep, so that its CPU time is up to date. */
-const SETTLE_MS = 5;
 
 /** From `dist/bench/` to the sources. */
 const SCRIPT = fileURLToPath(new URL('../../bench/native/http_load.lua', import.meta.url));
@@ -76,13 +74,11 @@ interface LoadReport {
   readonly p99Us: number;
 }
 
-interface Slice {
+interface Slice extends Fallible {
   readonly requestsPerSecond: number;
   readonly cpuUs: number;
   readonly p50Us: number;
   readonly p99Us: number;
-  /** Why the figures do not count; empty if they do. */
-  readonly faults: readonly string[];
 }
 
 interface Row {
@@ -91,8 +87,7 @@ interface Row {
 }
 
 async function run(values: OptionValues): Promise<Outcome> {
-  const rounds = positiveInteger(values, 'rounds', 1000);
-  const ms = positiveInteger(values, 'ms', 600_000);
+  const { rounds, ms } = extentOf(values);
   const loads = chosenNames(values, 'loads', LOADS);
   if (spawnSync('wrk', ['--version'], { stdio: 'ignore' }).error !== undefined) {
     console.log('skipped: it needs wrk (https://github.com/wg/wrk; Debian: apt-get install wrk)');
@@ -113,10 +108,11 @@ async function run(values: OptionValues): Promise<Outcome> {
 }
 
 async function start(name: ServerName): Promise<Server> {
-  const process_ = new LineProcess(TITLES[name], [process.execPath, serverScript(`http-${name}`)]);
-  try {
+  const command = [process.execPath, scriptPath(`servers/http-${name}`)];
+  const server = new LineProcess(TITLES[name], command);
+  return startWith(server, async () => {
     // `address N`, or a sentence with a URL.
-    const line = await process_.readLine(START_TIMEOUT_MS);
+    const line = await server.readLine(START_TIMEOUT_MS);
     const port = Number(/(\d+)\D*$/.exec(line)?.[1]);
     const answer = await ask(port);
     if (!answer.startsWith('HTTP/1.1 200 ') || !answer.endsWith('\r\n\r\nHello from Millrace\n')) {
@@ -125,11 +121,8 @@ async function start(name: ServerName): Promise<Server> {
     for (const field of COMPARED_FIELDS) {
       if (!answer.toLowerCase().includes(`\r\n${field}: `)) throw new Error(`no ${field}`);
     }
-    return { name, process: process_, port, answerBytes: Buffer.byteLength(answer) };
-  } catch (error) {
-    await process_.stop();
-    throw error;
-  }
+    return { name, process: server, port, answerBytes: Buffer.byteLength(answer) };
+  });
 }
 
 /** One answer, as it comes. */
@@ -164,10 +157,10 @@ async function measureRow(
 
 async function measureSlice(server: Server, load: Load, ms: number): Promise<Slice> {
   const { pid } = server.process;
-  await delay(SETTLE_MS);
+  await settle();
   const before = readThreadTimes(pid);
   const { stdout } = await execute('wrk', wrkArguments(server, load, ms));
-  await delay(SETTLE_MS);
+  await settle();
   const { ns } = cpuUseBetween(before, readThreadTimes(pid));
   // Behind what wrk prints by itself.
   const report: LoadReport = JSON.parse(stdout.trim().split('\n').at(-1)!);
@@ -206,17 +199,12 @@ function faultsOf(report: LoadReport, answerBytes: number, load: Load): string[]
 
 type Metric = 'requestsPerSecond' | 'cpuUs' | 'p50Us' | 'p99Us';
 
-/** By round; undefined where the slice does not count. */
-function valuesOf(row: Row, name: ServerName, metric: Metric): (number | undefined)[] {
-  return row.slices[name].map((slice) => (slice.faults.length === 0 ? slice[metric] : undefined));
-}
-
 function summaryOf(row: Row, name: ServerName, metric: Metric): Summary {
-  return summarise(valuesOf(row, name, metric).filter((value) => value !== undefined));
+  return summarise(countedOf(row.slices[name], metric));
 }
 
 function ratioOf(row: Row, name: ServerName, metric: Metric): number {
-  return medianRatio(valuesOf(row, name, metric), valuesOf(row, 'node', metric));
+  return medianRatio(valuesOf(row.slices[name], metric), valuesOf(row.slices.node, metric));
 }
 
 function formatRows(rows: readonly Row[]): string {
@@ -246,13 +234,7 @@ function formatRows(rows: readonly Row[]): string {
 }
 
 function failuresOf(row: Row): string[] {
-  return SERVERS.flatMap((name) =>
-    row.slices[name].flatMap(({ faults }, round) =>
-      faults.length === 0
-        ? []
-        : [`${TITLES[name]}, ${row.load}, round ${round + 1}: ${faults.join('; ')}`],
-    ),
-  );
+  return SERVERS.flatMap((name) => failuresIn(row.slices[name], `${TITLES[name]}, ${row.load}`));
 }
 
 // ---- gates

@@ -3,38 +3,30 @@
  * against `node:net`, and against Millrace's plain sockets, which shows what
  * the layer costs. On the grid of `harness/echo-grid.ts`.
  */
-import type { Benchmark, Gate, OptionValues, Outcome } from './harness/benchmark.js';
+import type { Benchmark, Gate } from './harness/benchmark.js';
 import {
   type Cell,
-  failuresOf,
   GRID_OPTIONS,
-  planGrid,
-  ratioOf,
+  type Grid,
+  rateGate,
   runGrid,
   titleOf,
 } from './harness/echo-grid.js';
-import { ANY_PORT, type EchoServerName, LAYER_SERVERS, TITLES } from './harness/echo-server.js';
+import { LAYER_SERVERS, TITLES } from './harness/echo-server.js';
 
-const CONNECTIONS = [1, 50, 500];
-const PAYLOAD_BYTES = [64, 16 * 1024];
+const GRID: Grid = {
+  names: ['net', 'thread', ...LAYER_SERVERS],
+  compared: ['net', 'thread'],
+  connections: [1, 50, 500],
+  payloadBytes: [64, 16 * 1024],
+  gatesOf,
+};
 
 export const benchmark: Benchmark = {
   summary: 'TCP echo by TcpServer against node:net, and what it costs beyond plain sockets',
   options: GRID_OPTIONS,
-  run,
+  run: (values) => runGrid(values, GRID),
 };
-
-async function run(values: OptionValues): Promise<Outcome> {
-  const plan = planGrid(values, {
-    names: ['net', 'thread', ...LAYER_SERVERS],
-    compared: ['net', 'thread'],
-    connections: CONNECTIONS,
-    payloadBytes: PAYLOAD_BYTES,
-  });
-  const cells = await runGrid(plan, () => ANY_PORT);
-  const { names } = plan;
-  return { gates: gatesOf(cells, names), failures: failuresOf(cells, names), data: cells };
-}
 
 // ---- gates
 
@@ -42,13 +34,9 @@ async function run(values: OptionValues): Promise<Outcome> {
 const RATE_TO_NET_MIN: Readonly<Record<number, number>> = { 64: 1.3, 16384: 2.3 };
 const RATE_CONNECTIONS = 50;
 
-function gatesOf(cells: readonly Cell[], names: readonly EchoServerName[]): Gate[] {
-  if (!names.includes('server') || !names.includes('net')) return [];
-  return cells.flatMap((cell): Gate[] => {
-    const limit = RATE_TO_NET_MIN[cell.payloadBytes];
-    if (limit === undefined || cell.connections !== RATE_CONNECTIONS) return [];
-    const value = ratioOf(cell, 'roundTripsPerSecond', { of: 'server', to: 'net' });
-    const claim = `${titleOf(cell)}, ${TITLES.server}: rate / node:net`;
-    return [{ claim, value, limit, bound: 'at least' }];
-  });
+function gatesOf(cell: Cell): readonly Gate[] {
+  const min = RATE_TO_NET_MIN[cell.payloadBytes];
+  if (min === undefined || cell.connections !== RATE_CONNECTIONS) return [];
+  const claim = `${titleOf(cell)}, ${TITLES.server}: rate / node:net`;
+  return rateGate(cell, claim, { of: 'server', to: 'net', min });
 }

@@ -6,14 +6,13 @@
  * each number of threads, and the rounds are interleaved, after slices for
  * warming up that do not count.
  */
-import { fileURLToPath } from 'node:url';
 import type { Calls, CallsRequest } from './contenders/pool-protocol.js';
 import { spin } from './contenders/pool-tasks.js';
 import type { Benchmark, Gate, OptionValues, Outcome } from './harness/benchmark.js';
 import { cpuUseBetween, readThreadTimes } from './harness/cpu.js';
-import { chosenNames, positiveInteger, positiveIntegers } from './harness/options.js';
+import { chosenNames, extentOf, positiveInteger, positiveIntegers } from './harness/options.js';
 import { measurePriorities } from './harness/pool-priorities.js';
-import { LineProcess } from './harness/processes.js';
+import { LineProcess, scriptPath } from './harness/processes.js';
 import { medianRatio, summarise } from './harness/statistics.js';
 import { formatNumber, formatRatio, formatSpread, formatTable } from './harness/table.js';
 
@@ -66,8 +65,7 @@ interface Row {
 }
 
 async function run(values: OptionValues): Promise<Outcome> {
-  const rounds = positiveInteger(values, 'rounds', 1000);
-  const ms = positiveInteger(values, 'ms', 600_000);
+  const { rounds, ms } = extentOf(values);
   const low = positiveInteger(values, 'low', 1_000_000);
   const names = chosenNames(values, 'contenders', CONTENDERS);
   const counts = positiveIntegers(values, 'threads', { defaults: THREADS, max: 64 });
@@ -119,14 +117,13 @@ async function measureCalls(
 }
 
 function start(name: Contender, threads: number): LineProcess {
-  const path = fileURLToPath(new URL(`contenders/pool-${name}.js`, import.meta.url));
+  const path = scriptPath(`contenders/pool-${name}`);
   return new LineProcess(name, [process.execPath, path, String(threads)]);
 }
 
 async function measureSlice(contender: LineProcess, request: CallsRequest): Promise<Slice> {
   const before = readThreadTimes(contender.pid);
-  contender.writeLine(JSON.stringify(request));
-  const calls: Calls = JSON.parse(await contender.readLine(request.ms + ANSWER_GRACE_MS));
+  const calls = await contender.ask<Calls>(request, request.ms + ANSWER_GRACE_MS);
   const { ns } = cpuUseBetween(before, readThreadTimes(contender.pid));
   return { ...calls, cpuUs: ns / 1000 };
 }

@@ -5,7 +5,6 @@
  * Each contender lives in a process of its own through the whole run, and the
  * rounds of each question are interleaved, after a warm-up that does not count.
  */
-import { fileURLToPath } from 'node:url';
 import type {
   LatenessesMs,
   LatenessRequest,
@@ -14,8 +13,8 @@ import type {
   Request,
 } from './contenders/protocol.js';
 import type { Benchmark, Gate, OptionValues, Outcome } from './harness/benchmark.js';
-import { positiveInteger } from './harness/options.js';
-import { LineProcess } from './harness/processes.js';
+import { type Extent, extentOf } from './harness/options.js';
+import { LineProcess, scriptPath } from './harness/processes.js';
 import {
   ascending,
   medianRatio,
@@ -58,22 +57,13 @@ interface Contenders {
   readonly node: LineProcess;
 }
 
-interface Plan {
-  readonly rounds: number;
-  /** Of one slice. */
-  readonly ms: number;
-}
-
 async function run(values: OptionValues): Promise<Outcome> {
-  const plan = {
-    rounds: positiveInteger(values, 'rounds', 1000),
-    ms: positiveInteger(values, 'ms', 600_000),
-  };
+  const extent = extentOf(values);
   const contenders = { millrace: start('timers-millrace'), node: start('timers-node') };
   try {
-    const pairs = await measurePairs(contenders, plan);
-    const ticks = await measureTicks(contenders, plan);
-    const lateness = await measureLateness(contenders, plan);
+    const pairs = await measurePairs(contenders, extent);
+    const ticks = await measureTicks(contenders, extent);
+    const lateness = await measureLateness(contenders, extent);
     return {
       gates: [...gatesOfPairs(pairs), gateOfTicks(ticks), ...gatesOfLateness(lateness)],
       failures: failuresOf(lateness),
@@ -85,14 +75,13 @@ async function run(values: OptionValues): Promise<Outcome> {
 }
 
 function start(script: string): LineProcess {
-  const path = fileURLToPath(new URL(`contenders/${script}.js`, import.meta.url));
+  const path = scriptPath(`contenders/${script}`);
   return new LineProcess(script, [process.execPath, path]);
 }
 
 async function ask<Answer>(contender: LineProcess, request: Request): Promise<Answer> {
-  contender.writeLine(JSON.stringify(request));
   const ownMs = request.measure === 'lateness' ? LATENESS_DELAY_MS.max : request.ms;
-  return JSON.parse(await contender.readLine(ownMs + ANSWER_GRACE_MS));
+  return contender.ask(request, ownMs + ANSWER_GRACE_MS);
 }
 
 /** Operations per second. */
@@ -117,7 +106,7 @@ const PAIRS: readonly { title: string; delays: PairsRequest['delays']; pending: 
   { title: '150-300 ms, 65,536 pending', delays: 'drawn', pending: PENDING },
 ];
 
-async function measurePairs(contenders: Contenders, { rounds, ms }: Plan): Promise<PairsRow[]> {
+async function measurePairs(contenders: Contenders, { rounds, ms }: Extent): Promise<PairsRow[]> {
   const rows: PairsRow[] = [];
   for (const { title, delays, pending } of PAIRS) {
     const request: PairsRequest = { measure: 'pairs', ms, delays, pending };
@@ -168,7 +157,7 @@ interface Ticks {
   readonly manyPending: readonly number[];
 }
 
-async function measureTicks({ millrace }: Contenders, { rounds, ms }: Plan): Promise<Ticks> {
+async function measureTicks({ millrace }: Contenders, { rounds, ms }: Extent): Promise<Ticks> {
   const nonePending: number[] = [];
   const manyPending: number[] = [];
   await warmUp([millrace], { measure: 'ticks', ms, pending: 0 });
@@ -217,7 +206,7 @@ interface LatenessRow {
 
 const WAYS: readonly LatenessRequest['way'][] = ['run, thread', 'run, inline', 'runSync'];
 
-async function measureLateness(contenders: Contenders, { rounds }: Plan): Promise<LatenessRow[]> {
+async function measureLateness(contenders: Contenders, { rounds }: Extent): Promise<LatenessRow[]> {
   const random = seededRandom(LATENESS_SEED);
   const subjects = [
     ...WAYS.map((way) => ({ title: `millrace ${way}`, contender: contenders.millrace, way })),

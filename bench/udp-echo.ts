@@ -7,13 +7,12 @@
  * rounds. Server and client have one socket for each other, several times over,
  * and so many datagrams in flight on each.
  */
-import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import type { Benchmark, Gate, OptionValues, Outcome } from './harness/benchmark.js';
-import { cpuUseBetween, readThreadTimes } from './harness/cpu.js';
+import { cpuUseBetween, readThreadTimes, settle } from './harness/cpu.js';
 import { nativeProgram } from './harness/native.js';
-import { chosenNames, positiveInteger, UsageError } from './harness/options.js';
-import { hasTaskset, LineProcess, pinned } from './harness/processes.js';
+import { chosenNames, extentOf, positiveInteger, UsageError } from './harness/options.js';
+import { hasTaskset, LineProcess, pinned, scriptPath, startWith } from './harness/processes.js';
+import { countedOf, type Fallible, failuresIn, remarkOnLost, valuesOf } from './harness/slices.js';
 import { medianRatio, summarise } from './harness/statistics.js';
 import { formatNumber, formatRatio, formatSpread, formatTable } from './harness/table.js';
 
@@ -21,8 +20,6 @@ const WARM_UP_MS = 500;
 const START_TIMEOUT_MS = 10_000;
 /** Beyond a slice's own time; the client itself waits half a second for the last echo. */
 const SLICE_GRACE_MS = 5_000;
-/** For a server to go back to sleep, so that its CPU time is up to date. */
-const SETTLE_MS = 5;
 
 const SERVER_CPU = 0;
 const CLIENT_CPU = 1;
@@ -72,18 +69,15 @@ interface ClientReport {
   readonly contentErrors: number;
 }
 
-interface Slice {
+interface Slice extends Fallible {
   readonly datagramsPerSecond: number;
   readonly cpuUsPerDatagram: number;
-  /** Why the figures do not count; empty if they do. */
-  readonly faults: readonly string[];
 }
 
 type Slices = Partial<Record<ServerName, Slice[]>>;
 
 async function run(values: OptionValues): Promise<Outcome> {
-  const rounds = positiveInteger(values, 'rounds', 1000);
-  const ms = positiveInteger(values, 'ms', 600_000);
+  const { rounds, ms } = extentOf(values);
   const load: Load = {
     sockets: positiveInteger(values, 'sockets', 256),
     inFlight: positiveInteger(values, 'in-flight', 256),
@@ -116,26 +110,21 @@ async function run(values: OptionValues): Promise<Outcome> {
 async function startServer(name: ServerName, load: Load, pin: boolean): Promise<Server> {
   const command = pinned(serverCommand(name, load), pin ? SERVER_CPU : null);
   const server = new LineProcess(TITLES[name], command);
-  try {
+  return startWith(server, async () => {
     const line = await server.readLine(START_TIMEOUT_MS);
     const [word, ...ports] = line.split(' ');
     if (word !== 'ports' || ports.length !== load.sockets) {
       throw new Error(`${server.name} said "${line}" instead of its ports`);
     }
     return { name, process: server, ports };
-  } catch (error) {
-    await server.stop();
-    throw error;
-  }
+  });
 }
 
 function serverCommand(name: ServerName, { sockets, inFlight }: Load): readonly string[] {
   const numbers = [String(sockets), String(inFlight)];
   if (name === 'c') return [nativeProgram('udp_echo_server'), ...numbers];
-  const script = (file: string): string =>
-    fileURLToPath(new URL(`servers/${file}.js`, import.meta.url));
-  if (name === 'dgram') return [process.execPath, script('udp-dgram'), ...numbers];
-  return [process.execPath, script('udp-millrace'), name, ...numbers];
+  if (name === 'dgram') return [process.execPath, scriptPath('servers/udp-dgram'), ...numbers];
+  return [process.execPath, scriptPath('servers/udp-millrace'), name, ...numbers];
 }
 
 async function measure(server: Server, load: Load, ms: number, pin: boolean): Promise<Slice> {
@@ -146,11 +135,11 @@ async function measure(server: Server, load: Load, ms: number, pin: boolean): Pr
   try {
     const line = await client.readLine(START_TIMEOUT_MS);
     if (line !== 'ready') throw new Error(`the load client said "${line}"`);
-    await delay(SETTLE_MS);
+    await settle();
     const before = readThreadTimes(pid);
     client.writeLine('go');
     const report: ClientReport = JSON.parse(await client.readLine(ms + SLICE_GRACE_MS));
-    await delay(SETTLE_MS);
+    await settle();
     const use = cpuUseBetween(before, readThreadTimes(pid));
     return {
       datagramsPerSecond: report.completed / (report.elapsedNs / 1e9),
@@ -176,14 +165,8 @@ function faultsOf(report: ClientReport, endedThreads: number): string[] {
 
 type Metric = 'datagramsPerSecond' | 'cpuUsPerDatagram';
 
-/** By round; undefined where the slice does not count. */
-function valuesOf(slices: Slices, name: ServerName, metric: Metric): (number | undefined)[] {
-  const rounds = slices[name] ?? [];
-  return rounds.map((slice) => (slice.faults.length === 0 ? slice[metric] : undefined));
-}
-
 function ratioOf(slices: Slices, metric: Metric, name: ServerName, base: ServerName): number {
-  return medianRatio(valuesOf(slices, name, metric), valuesOf(slices, base, metric));
+  return medianRatio(valuesOf(slices[name] ?? [], metric), valuesOf(slices[base] ?? [], metric));
 }
 
 const COMPARED = ['min - max', 'x C', 'x dgram'];
@@ -193,25 +176,17 @@ function formatSlices(slices: Slices, names: readonly ServerName[], load: Load):
   const title = `${load.sockets} sockets x ${load.inFlight}, ${load.sizeBytes} B`;
   const rows = names.map((name) => {
     const columns = (['datagramsPerSecond', 'cpuUsPerDatagram'] as const).flatMap((metric) => {
-      const counted = valuesOf(slices, name, metric).filter((value) => value !== undefined);
-      const summary = summarise(counted);
+      const summary = summarise(countedOf(slices[name] ?? [], metric));
       const ratios = (['c', 'dgram'] as const).map((base) => ratioOf(slices, metric, name, base));
       return [formatNumber(summary.median), formatSpread(summary), ...ratios.map(formatRatio)];
     });
-    const rounds = slices[name] ?? [];
-    const spoilt = rounds.filter((slice) => slice.faults.length > 0).length;
-    const remark = spoilt > 0 ? `${spoilt} of ${rounds.length} slices do not count` : '';
-    return [TITLES[name], ...columns, remark];
+    return [TITLES[name], ...columns, remarkOnLost(slices[name] ?? [])];
   });
   return formatTable([title, ...COLUMNS], rows);
 }
 
 function failuresOf(slices: Slices, names: readonly ServerName[]): string[] {
-  return names.flatMap((name) =>
-    (slices[name] ?? []).flatMap(({ faults }, round) =>
-      faults.length > 0 ? [`${TITLES[name]}, round ${round + 1}: ${faults.join('; ')}`] : [],
-    ),
-  );
+  return names.flatMap((name) => failuresIn(slices[name] ?? [], TITLES[name]));
 }
 
 // ---- gates

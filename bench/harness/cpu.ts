@@ -10,6 +10,10 @@
  * ticks; read it while the process sleeps.
  */
 import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** For a process to go back to sleep once it has nothing to do. */
+const SETTLE_MS = 5;
 
 /** USER_HZ, the unit of `/proc/stat`, is 100 wherever Node runs on Linux. */
 const NS_PER_USER_TICK = 10_000_000;
@@ -21,6 +25,11 @@ export interface CpuUse {
   readonly ns: number;
   /** Threads that ended in between; what they used since is missing from `ns`. */
   readonly endedThreads: number;
+}
+
+/** To be awaited before the times of a process are read, so that they are up to date. */
+export async function settle(): Promise<void> {
+  await delay(SETTLE_MS);
 }
 
 export function readThreadTimes(pid: number): ThreadTimes {

@@ -6,8 +6,9 @@
  * slice per round, so that a disturbance of the machine hits all of them, and
  * ratios are formed within rounds.
  */
-import type { OptionsConfig, OptionValues } from './benchmark.js';
+import type { Gate, OptionsConfig, OptionValues, Outcome } from './benchmark.js';
 import {
+  ANY_PORT,
   type Duty,
   type EchoServer,
   type EchoServerName,
@@ -15,18 +16,16 @@ import {
   TITLES,
 } from './echo-server.js';
 import {
-  countedOf,
-  failuresIn,
   type Load,
   type Metric,
   measureSlice,
   remarkOn,
   type Slice,
-  valuesOf,
   WARM_UP_MS,
 } from './echo-slice.js';
-import { chosenNames, positiveInteger, positiveIntegers, UsageError } from './options.js';
+import { chosenNames, type Extent, extentOf, positiveIntegers, UsageError } from './options.js';
 import { hasTaskset } from './processes.js';
+import { countedOf, failuresIn, valuesOf } from './slices.js';
 import { median, medianRatio, summarise } from './statistics.js';
 import { formatNumber, formatRatio, formatSpread, formatTable } from './table.js';
 
@@ -43,8 +42,8 @@ export const GRID_OPTIONS = {
   pin: { type: 'boolean', default: false },
 } as const satisfies OptionsConfig;
 
-/** What a benchmark asks for unless the command line says otherwise. */
-export interface Defaults {
+/** A benchmark, where the command line does not say otherwise. */
+export interface Grid {
   readonly names: readonly EchoServerName[];
   /** Those to whom all others are compared in the tables. */
   readonly compared: readonly EchoServerName[];
@@ -52,15 +51,15 @@ export interface Defaults {
   readonly payloadBytes: readonly number[];
   /** @default echo */
   readonly duty?: Duty;
+  /** What is promised of a cell. */
+  readonly gatesOf: (cell: Cell) => readonly Gate[];
 }
 
-export interface Plan {
+interface Plan extends Extent {
   readonly names: readonly EchoServerName[];
   readonly compared: readonly EchoServerName[];
   readonly duty: Duty;
   readonly loads: readonly Load[];
-  readonly rounds: number;
-  readonly ms: number;
   readonly pin: boolean;
 }
 
@@ -69,32 +68,13 @@ export interface Cell extends Load {
   readonly slices: Partial<Record<EchoServerName, Slice[]>>;
 }
 
-export function planGrid(values: OptionValues, defaults: Defaults): Plan {
-  const connections = { defaults: defaults.connections, max: 10_000 };
-  const sizes = { defaults: defaults.payloadBytes, max: 2 ** 24 };
-  const pin = values.pin === true;
-  if (pin && !hasTaskset()) throw new UsageError('--pin needs taskset, which is not there');
-  return {
-    names: chosenNames(values, 'servers', defaults.names),
-    compared: defaults.compared,
-    duty: defaults.duty ?? 'echo',
-    loads: positiveIntegers(values, 'size', sizes).flatMap((payloadBytes) =>
-      positiveIntegers(values, 'connections', connections).map((count) => ({
-        connections: count,
-        payloadBytes,
-      })),
-    ),
-    rounds: positiveInteger(values, 'rounds', 1000),
-    ms: positiveInteger(values, 'ms', 600_000),
-    pin,
-  };
-}
-
 /** Prints a table for each cell as it is done. `addressOf`: where a server is to listen. */
 export async function runGrid(
-  plan: Plan,
-  addressOf: (name: EchoServerName) => string,
-): Promise<Cell[]> {
+  values: OptionValues,
+  grid: Grid,
+  addressOf: (name: EchoServerName) => string = () => ANY_PORT,
+): Promise<Outcome> {
+  const plan = planOf(values, grid);
   const { names, duty, pin } = plan;
   const servers: EchoServer[] = [];
   const cells: Cell[] = [];
@@ -111,7 +91,31 @@ export async function runGrid(
   } finally {
     await Promise.all(servers.map((server) => server.process.stop()));
   }
-  return cells;
+  return {
+    gates: cells.flatMap(grid.gatesOf),
+    failures: cells.flatMap((cell) => failuresOf(cell, names)),
+    data: cells,
+  };
+}
+
+function planOf(values: OptionValues, grid: Grid): Plan {
+  const connections = { defaults: grid.connections, max: 10_000 };
+  const sizes = { defaults: grid.payloadBytes, max: 2 ** 24 };
+  const pin = values.pin === true;
+  if (pin && !hasTaskset()) throw new UsageError('--pin needs taskset, which is not there');
+  return {
+    names: chosenNames(values, 'servers', grid.names),
+    compared: grid.compared,
+    duty: grid.duty ?? 'echo',
+    loads: positiveIntegers(values, 'size', sizes).flatMap((payloadBytes) =>
+      positiveIntegers(values, 'connections', connections).map((count) => ({
+        connections: count,
+        payloadBytes,
+      })),
+    ),
+    ...extentOf(values),
+    pin,
+  };
 }
 
 async function measureCell(
@@ -134,16 +138,18 @@ async function measureCell(
 
 // ---- figures
 
-export function slicesOf(cell: Cell, name: EchoServerName): readonly Slice[] {
+function slicesOf(cell: Cell, name: EchoServerName): readonly Slice[] {
   return cell.slices[name] ?? [];
 }
 
+/** One server measured by another. */
+interface Comparison {
+  readonly of: EchoServerName;
+  readonly to: EchoServerName;
+}
+
 /** The median of the rounds' ratios. */
-export function ratioOf(
-  cell: Cell,
-  metric: Metric,
-  { of, to }: { of: EchoServerName; to: EchoServerName },
-): number {
+function ratioOf(cell: Cell, metric: Metric, { of, to }: Comparison): number {
   return medianRatio(valuesOf(slicesOf(cell, of), metric), valuesOf(slicesOf(cell, to), metric));
 }
 
@@ -153,9 +159,9 @@ export function titleOf(load: Load): string {
   return `${connections} conn, ${size}`;
 }
 
-export function failuresOf(cells: readonly Cell[], names: readonly EchoServerName[]): string[] {
-  return cells.flatMap((cell) =>
-    names.flatMap((name) => failuresIn(slicesOf(cell, name), `${titleOf(cell)}, ${TITLES[name]}`)),
+function failuresOf(cell: Cell, names: readonly EchoServerName[]): string[] {
+  return names.flatMap((name) =>
+    failuresIn(slicesOf(cell, name), `${titleOf(cell)}, ${TITLES[name]}`),
   );
 }
 
@@ -191,4 +197,32 @@ function formatCell(cell: Cell, { names, compared, duty }: Plan): string {
     return [TITLES[name], ...figures, ...latencies, remarkOn(slices)];
   });
   return formatTable(head, rows);
+}
+
+// ---- gates
+
+/** CPU time per round trip of one server as a multiple of another's; none unless both ran. */
+export function cpuGate(
+  cell: Cell,
+  claim: string,
+  { max, ...servers }: Comparison & { max: number },
+): readonly Gate[] {
+  if (!haveRun(cell, servers)) return [];
+  const value = ratioOf(cell, 'cpuUsPerRoundTrip', servers);
+  return [{ claim, value, limit: max, bound: 'at most' }];
+}
+
+/** Round trips per second, likewise. */
+export function rateGate(
+  cell: Cell,
+  claim: string,
+  { min, ...servers }: Comparison & { min: number },
+): readonly Gate[] {
+  if (!haveRun(cell, servers)) return [];
+  const value = ratioOf(cell, 'roundTripsPerSecond', servers);
+  return [{ claim, value, limit: min, bound: 'at least' }];
+}
+
+function haveRun({ slices }: Cell, { of, to }: Comparison): boolean {
+  return slices[of] !== undefined && slices[to] !== undefined;
 }

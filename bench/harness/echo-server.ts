@@ -1,7 +1,6 @@
 /** The stream servers that benchmarks compare, each in a process of its own. */
-import { fileURLToPath } from 'node:url';
 import { nativeProgram } from './native.js';
-import { LineProcess, pinned, withDescriptors } from './processes.js';
+import { LineProcess, pinned, scriptPath, startWith, withDescriptors } from './processes.js';
 
 /** In the order of rounds and rows. Those of Millrace stand on its plain sockets. */
 export const ECHO_SERVERS = ['c', 'net', 'thread', 'inline'] as const;
@@ -63,12 +62,7 @@ export async function startEchoServer(
   const { cpu = null, descriptors } = setting;
   const command = pinned(commandOf(name, setting), cpu);
   const process = new LineProcess(TITLES[name], withDescriptors(command, descriptors));
-  try {
-    return { name, process, address: await readAddress(process) };
-  } catch (error) {
-    await process.stop();
-    throw error;
-  }
+  return startWith(process, async () => ({ name, process, address: await readAddress(process) }));
 }
 
 /** What a server says when it listens. */
@@ -81,17 +75,13 @@ export async function readAddress(server: LineProcess): Promise<string> {
   return address;
 }
 
-/** The path of a compiled server, by the name of its file. */
-export function serverScript(file: string): string {
-  return fileURLToPath(new URL(`../servers/${file}.js`, import.meta.url));
-}
-
 function commandOf(name: EchoServerName, setting: EchoServerSetting): readonly string[] {
   const { duty = 'echo', address = ANY_PORT, nodeArgs = [] } = setting;
   if (name === 'c') return [nativeProgram(`${duty}_server`), address];
   const node = [process.execPath, ...nodeArgs];
-  if (name === 'net') return [...node, serverScript(`${duty}-net`), address];
-  if (name === 'server') return [...node, serverScript(`${duty}-server`), address, READ_BYTES];
-  if (name === 'defaults') return [...node, serverScript(`${duty}-server`), address];
-  return [...node, serverScript(`${duty}-millrace`), name, address];
+  if (name === 'net') return [...node, scriptPath(`servers/${duty}-net`), address];
+  if (name === 'server')
+    return [...node, scriptPath(`servers/${duty}-server`), address, READ_BYTES];
+  if (name === 'defaults') return [...node, scriptPath(`servers/${duty}-server`), address];
+  return [...node, scriptPath(`servers/${duty}-millrace`), name, address];
 }

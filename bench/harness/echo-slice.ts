@@ -3,11 +3,11 @@
  * is told to go, and reports; the server's CPU time is read around that.
  */
 import { availableParallelism } from 'node:os';
-import { setTimeout as delay } from 'node:timers/promises';
-import { cpuUseBetween, readMachineBusyNs, readThreadTimes } from './cpu.js';
+import { cpuUseBetween, readMachineBusyNs, readThreadTimes, settle } from './cpu.js';
 import { type Duty, type Server, START_TIMEOUT_MS } from './echo-server.js';
 import { nativeProgram } from './native.js';
-import { LineProcess, pinned, withDescriptors } from './processes.js';
+import { LineProcess, pinned, startWith, withDescriptors } from './processes.js';
+import { type Fallible, remarkOnLost } from './slices.js';
 import { median } from './statistics.js';
 
 /** The slice before the first that counts, in which code gets compiled. */
@@ -15,8 +15,6 @@ export const WARM_UP_MS = 500;
 
 /** Beyond a slice's own time; the client itself waits 2 s for the last echo. */
 const SLICE_GRACE_MS = 5_000;
-/** For a server to go back to sleep, so that its CPU time is up to date. */
-const SETTLE_MS = 5;
 
 /** A slice is remarked on when others than server and client used more of the machine. */
 const FOREIGN_SHARE_MAX = 0.1;
@@ -37,7 +35,7 @@ export interface Load {
 }
 
 /** A round trip is an echo, or a message delivered to one of those who hear it. */
-export interface Slice {
+export interface Slice extends Fallible {
   readonly roundTripsPerSecond: number;
   readonly cpuUsPerRoundTrip: number;
   readonly p50Us: number;
@@ -45,9 +43,9 @@ export interface Slice {
   readonly endedThreads: number;
   /** Of all processor time there was, what neither server nor client used, but somebody did. */
   readonly foreignShare: number;
-  /** Why the figures do not count; empty if they do. */
-  readonly faults: readonly string[];
 }
+
+export type Metric = 'roundTripsPerSecond' | 'cpuUsPerRoundTrip' | 'p50Us' | 'p99Us';
 
 /** The answer of `load_client.c` and `broadcast_client.c`. */
 interface ClientReport {
@@ -81,14 +79,14 @@ export async function measureSlice(
   try {
     await expectReady(client, START_TIMEOUT_MS);
     // From here to the report all connections are open and none opens or closes.
-    await delay(SETTLE_MS);
+    await settle();
     const loaders = [client, ...beside].map((each) => each.pid);
     const loadersBefore = loaders.map(readThreadTimes);
     const busyBeforeNs = readMachineBusyNs();
     const before = readThreadTimes(pid);
     client.writeLine('go');
     const report: ClientReport = JSON.parse(await client.readLine(ms + SLICE_GRACE_MS));
-    await delay(SETTLE_MS);
+    await settle();
     const use = cpuUseBetween(before, readThreadTimes(pid));
     const loadNs = loaders.reduce(
       (sum, loader, i) => sum + cpuUseBetween(loadersBefore[i], readThreadTimes(loader)).ns,
@@ -120,13 +118,8 @@ export async function holdConnections(
   // It is never told to go, so the length of its slice does not matter.
   const command = clientCommand('echo', server, { connections, payloadBytes, ms: 1 });
   const holder = new LineProcess('idle client', withDescriptors(command, descriptors));
-  try {
-    await expectReady(holder, HOLD_TIMEOUT_MS);
-    return holder;
-  } catch (error) {
-    await holder.stop();
-    throw error;
-  }
+  await startWith(holder, () => expectReady(holder, HOLD_TIMEOUT_MS));
+  return holder;
 }
 
 export async function expectReady(client: LineProcess, timeoutMs: number): Promise<void> {
@@ -156,32 +149,12 @@ function faultsOf(report: ClientReport): string[] {
   return faults;
 }
 
-// ---- figures
-
-export type Metric = 'roundTripsPerSecond' | 'cpuUsPerRoundTrip' | 'p50Us' | 'p99Us';
-
-/** By round; undefined where the slice does not count. */
-export function valuesOf(slices: readonly Slice[], metric: Metric): (number | undefined)[] {
-  return slices.map((slice) => (slice.faults.length === 0 ? slice[metric] : undefined));
-}
-
-export function countedOf(slices: readonly Slice[], metric: Metric): number[] {
-  return valuesOf(slices, metric).filter((value) => value !== undefined);
-}
-
 /** What a reader of the row has to know: lost slices, or a machine that was shared. */
 export function remarkOn(slices: readonly Slice[]): string {
-  const lost = slices.filter((slice) => slice.faults.length > 0).length;
-  if (lost > 0) return `${lost} of ${slices.length} slices do not count`;
+  const lost = remarkOnLost(slices);
+  if (lost !== '') return lost;
   const ended = slices.reduce((sum, slice) => sum + slice.endedThreads, 0);
   if (ended > 0) return `CPU of ${ended} ended threads missing`;
   const foreign = median(slices.map((slice) => slice.foreignShare));
   return foreign > FOREIGN_SHARE_MAX ? `others took ${(100 * foreign).toFixed(0)} % of CPU` : '';
-}
-
-/** One sentence for each slice that does not count. */
-export function failuresIn(slices: readonly Slice[], where: string): string[] {
-  return slices.flatMap(({ faults }, round) =>
-    faults.length > 0 ? [`${where}, round ${round + 1}: ${faults.join('; ')}`] : [],
-  );
 }

@@ -13,6 +13,21 @@ export const COMMON_OPTIONS = {
   help: { type: 'boolean', short: 'h', default: false },
 } as const satisfies OptionsConfig;
 
+/** How long a benchmark measures. */
+export interface Extent {
+  readonly rounds: number;
+  /** Of one slice. */
+  readonly ms: number;
+}
+
+/** Of the options `rounds` and `ms`. */
+export function extentOf(values: OptionValues): Extent {
+  return {
+    rounds: positiveInteger(values, 'rounds', 1000),
+    ms: positiveInteger(values, 'ms', 600_000),
+  };
+}
+
 export function positiveInteger(values: OptionValues, name: string, max: number): number {
   return parseCount(values[name], name, max);
 }

@@ -1,5 +1,4 @@
 /** The part of the `pool` benchmark that has no opponents; see `contenders/pool-priorities.ts`. */
-import { fileURLToPath } from 'node:url';
 import type {
   AgingRequest,
   CriticalRequest,
@@ -7,7 +6,7 @@ import type {
   Ran,
 } from '../contenders/pool-priorities.js';
 import type { Gate } from './benchmark.js';
-import { LineProcess } from './processes.js';
+import { LineProcess, scriptPath } from './processes.js';
 import { ascending, percentile } from './statistics.js';
 import { formatNumber, formatTable } from './table.js';
 
@@ -75,12 +74,11 @@ export async function measurePriorities(
 }
 
 async function measureRow(threads: number, low: number): Promise<Row> {
-  const path = fileURLToPath(new URL('../contenders/pool-priorities.js', import.meta.url));
+  const path = scriptPath('contenders/pool-priorities');
   const command = [process.execPath, path, String(threads)];
   const contender = new LineProcess('priorities', command);
   const ask = async (request: CriticalRequest | AgingRequest): Promise<PrioritiesReport> => {
-    contender.writeLine(JSON.stringify(request));
-    return JSON.parse(await contender.readLine((low * TASK_US) / 1000 + ANSWER_GRACE_MS));
+    return contender.ask(request, (low * TASK_US) / 1000 + ANSWER_GRACE_MS);
   };
   const taskUs = TASK_US;
   try {

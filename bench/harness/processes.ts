@@ -9,6 +9,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 
 /** How long a process may take to end by itself after its input has ended. */
 const STOP_TIMEOUT_MS = 3000;
@@ -71,6 +72,12 @@ export class LineProcess {
     });
   }
 
+  /** Puts a question; it and the answer are a line of JSON each. */
+  async ask<Answer>(question: object, timeoutMs: number): Promise<Answer> {
+    this.writeLine(JSON.stringify(question));
+    return JSON.parse(await this.readLine(timeoutMs));
+  }
+
   /** Ends the input and waits for the process to end; idempotent. */
   async stop(): Promise<void> {
     this.#child.stdin?.end();
@@ -87,6 +94,21 @@ export class LineProcess {
     this.#waiting = null;
     if (waiting !== null) waiting(line);
     else if (line !== null) this.#lines.push(line);
+  }
+}
+
+/** The path of a compiled file of the benchmarks, as `servers/echo-net`. */
+export function scriptPath(name: string): string {
+  return fileURLToPath(new URL(`../${name}.js`, import.meta.url));
+}
+
+/** What `begin` makes of a process that has been started; the process is stopped if it fails. */
+export async function startWith<T>(process: LineProcess, begin: () => Promise<T>): Promise<T> {
+  try {
+    return await begin();
+  } catch (error) {
+    await process.stop();
+    throw error;
   }
 }
 

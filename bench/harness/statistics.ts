@@ -27,20 +27,28 @@ export function percentile(sorted: readonly number[], fraction: number): number 
 }
 
 /**
- * The median of `values[i] / baselines[i]`. Dividing within a round cancels
- * what both shared in it, a noisy neighbour above all; that is why rounds are
- * interleaved. Rounds that either side lost (undefined) are left out.
+ * `values[i] / baselines[i]`. Dividing within a round cancels what both shared
+ * in it, a noisy neighbour above all; that is why rounds are interleaved.
+ * Rounds that either side lost (undefined) are left out.
  */
-export function medianRatio(
+export function ratiosOf(
   values: readonly (number | undefined)[],
   baselines: readonly (number | undefined)[],
-): number {
+): number[] {
   const ratios: number[] = [];
   for (const [round, value] of values.entries()) {
     const baseline = baselines[round];
     if (value !== undefined && baseline !== undefined) ratios.push(value / baseline);
   }
-  return median(ratios);
+  return ratios;
+}
+
+/** The median of `ratiosOf()`. */
+export function medianRatio(
+  values: readonly (number | undefined)[],
+  baselines: readonly (number | undefined)[],
+): number {
+  return median(ratiosOf(values, baselines));
 }
 
 export function ascending(a: number, b: number): number {
