@@ -13,19 +13,20 @@
  *
  * The order, and the sample before the poll, are what keeps a stall from
  * making timers stale: when a timer fires, everything that had arrived by its
- * deadline has been delivered, and had the chance to clear it (rule L2).
+ * deadline has been delivered, and had the chance to clear it (rule L2;
+ * `sample.ts` says when).
  *
  * A callback may throw, and the budget may run out; either way the state here
  * says where to go on: phase, event index, claimed messages, due timers.
  */
 import { constants } from 'node:os';
 import { systemError } from '../errors.js';
-import { DEADLINE_SLACK_MS } from '../limits.js';
 import { type Driver, EVENT_WORDS, POLL_FULL, type Poller, SIGNAL_SLOT } from '../poll/driver.js';
 import { EventSet } from '../poll/event-set.js';
 import { Interest } from '../poll/interest.js';
 import { ReadHint } from '../poll/read-hint.js';
 import type { Registry } from '../poll/registry.js';
+import { Alarm } from './alarm.js';
 import { Budget } from './budget.js';
 import type { ResolvedConfig } from './config.js';
 import type { EventLoop } from './event-loop.js';
@@ -35,6 +36,7 @@ import type { Handler } from './handler.js';
 import type { Inbox } from './inbox.js';
 import { Lookout } from './lookout.js';
 import { type Counters, recordLateness } from './metrics.js';
+import { Sample } from './sample.js';
 import { signalName } from './signals.js';
 import type { TimerWheel } from './timer-wheel.js';
 
@@ -67,7 +69,6 @@ export class Ticker<M, T> {
   readonly #counters: Counters;
   readonly #budget: Budget;
   readonly #messagesPerTick: number;
-  readonly #fullPollsMax: number;
 
   #phase: Phase = Phase.BEGIN;
   #eventCount = 0;
@@ -76,24 +77,14 @@ export class Ticker<M, T> {
   /** Up to which message of the inbox this tick delivers. */
   #claimedTail = 0;
 
-  /**
-   * The sample that timers wait for. It is held, over several ticks if need
-   * be, until a poll made after it has been delivered whole, and with it the
-   * messages that were queued then.
-   */
-  #sampleHeld = false;
-  #sampleMs = 0;
-  #sampleTail = 0;
-  #samplePolled = false;
-  #fullPolls = 0;
+  readonly #sample: Sample;
   /** The sample of the timers that are due: all that had arrived by then has been delivered. */
   #settledMs = 0;
 
   /** Timeouts from this one on were armed in this tick, and fire in a later one (rule T5). */
   #tickSequence = 0;
 
-  /** The deadline that the poller has. */
-  #armedMs = Infinity;
+  readonly #alarm: Alarm;
 
   /** What guests want to do when the phase is over. */
   readonly #deferred: Deferred[] = [];
@@ -122,7 +113,8 @@ export class Ticker<M, T> {
     this.#lookout = new Lookout(config.driver, parts.inbox, config.spinUs);
     this.#budget = new Budget(config.driver, config.tickBudgetMs);
     this.#messagesPerTick = config.messagesPerTick;
-    this.#fullPollsMax = config.fullPollsMax;
+    this.#sample = new Sample(config.fullPollsMax);
+    this.#alarm = new Alarm(parts.poller, parts.wheel, parts.registry);
   }
 
   /** Takes one tick, or finishes one that a throw cut short. */
@@ -133,7 +125,7 @@ export class Ticker<M, T> {
       this.#inbox.intake();
       this.#claim();
       this.#noteMessages();
-      this.#sample();
+      this.#readClock();
       const interrupted = this.#poll(timeoutMs);
       if (!this.#hasClaimed()) {
         this.#inbox.intake();
@@ -168,7 +160,7 @@ export class Ticker<M, T> {
    * threads send something presently.
    */
   wantsMore(): boolean {
-    if (this.#sampleHeld || this.#hasWork() || this.#hasEventsLeft()) return true;
+    if (this.#sample.isHeld || this.#hasWork() || this.#hasEventsLeft()) return true;
     this.#isFollowUp = this.#eventCount > 0 && this.#followUp.isWorthwhile();
     this.#isMessageFollowUp = this.#deliveredMessages && this.#messageFollowUp.isWorthwhile();
     return this.#isFollowUp || this.#isMessageFollowUp || this.#lookout.begin(this.#work());
@@ -176,7 +168,7 @@ export class Ticker<M, T> {
 
   /** Whether this turn was a look for messages, and the next will do, too. */
   looksOut(): boolean {
-    return this.#lookout.isUnderWay && this.#lookout.goesOn(this.#nextMs());
+    return this.#lookout.isUnderWay && this.#lookout.goesOn(this.#alarm.nextMs);
   }
 
   /**
@@ -184,7 +176,7 @@ export class Ticker<M, T> {
    * if there is a message, which came when nobody had to wake the loop yet.
    */
   sleep(): boolean {
-    this.#armDeadline();
+    this.#alarm.arm();
     if (!this.#inbox.fallAsleep()) return false;
     this.#inbox.sleeping = true;
     this.#lookout.sleep();
@@ -199,9 +191,7 @@ export class Ticker<M, T> {
 
   /** Timeouts were armed or cleared while the loop sleeps. */
   resetAlarm(): void {
-    if (this.#nextMs() === this.#armedMs) return;
-    // If the system refuses, the loop takes a turn, and finds out in sleep().
-    if (this.#tryDeadline(this.#nextMs()) < 0) this.#poller.wake();
+    this.#alarm.reset();
   }
 
   /** See {@link GuestHost.defer}. */
@@ -223,7 +213,7 @@ export class Ticker<M, T> {
     this.#eventCount = 0;
     this.#eventIndex = 0;
     this.#claimedTail = 0;
-    this.#sampleHeld = false;
+    this.#sample.drop();
     this.#phase = Phase.BEGIN;
   }
 
@@ -257,19 +247,14 @@ export class Ticker<M, T> {
     this.#messageFollowUp.note(this.#hasClaimed());
   }
 
-  #sample(): void {
+  /** The time becomes the sample, unless an earlier one is held. */
+  #readClock(): void {
     this.nowMs = this.#driver.now();
-    // A deadline that has passed was used up by the poller, be it that its
-    // clock is ahead of ours by a hair.
-    if (this.nowMs >= this.#armedMs - DEADLINE_SLACK_MS) this.#armedMs = Infinity;
-    if (this.#sampleHeld) return;
-    this.#sampleHeld = true;
-    this.#sampleMs = this.nowMs;
+    this.#alarm.note(this.nowMs);
+    if (this.#sample.isHeld) return;
     // Whatever other threads had sent by then counts as queued (rule L2).
     this.#inbox.intake();
-    this.#sampleTail = this.#inbox.pushed;
-    this.#samplePolled = false;
-    this.#fullPolls = 0;
+    this.#sample.take(this.nowMs, this.#inbox.pushed);
   }
 
   /** Returns whether the wait was interrupted. */
@@ -280,13 +265,13 @@ export class Ticker<M, T> {
     const waitMs = this.#hasWork() ? 0 : timeoutMs;
     if (waitMs === 0) return this.#fetch(0);
     const interrupted = this.#wait(waitMs);
-    if (interrupted || this.#eventCount > 0 || this.#driver.now() < this.#nextMs()) {
+    if (interrupted || this.#eventCount > 0 || this.#driver.now() < this.#alarm.nextMs) {
       return interrupted;
     }
     // It slept until a deadline, for which the sample was too early. A new
     // one, and a poll after it, let the timer fire in this tick.
-    this.#sampleHeld = false;
-    this.#sample();
+    this.#sample.drop();
+    this.#readClock();
     this.#registry.resume(this.nowMs);
     return this.#fetch(0);
   }
@@ -295,10 +280,10 @@ export class Ticker<M, T> {
   #wait(waitMs: number): boolean {
     if (this.#lookout.begin(this.#work())) {
       const deadlineMs =
-        waitMs < 0 ? this.#nextMs() : Math.min(this.#nextMs(), this.nowMs + waitMs);
+        waitMs < 0 ? this.#alarm.nextMs : Math.min(this.#alarm.nextMs, this.nowMs + waitMs);
       while (this.#lookout.goesOn(deadlineMs));
     }
-    this.#armDeadline();
+    this.#alarm.arm();
     if (this.#inbox.size > 0 || !this.#inbox.fallAsleep()) return this.#fetch(0);
     this.#lookout.sleep();
     try {
@@ -322,15 +307,9 @@ export class Ticker<M, T> {
       this.#isFollowUp = false;
       this.#followUp.note(this.#eventCount > 0);
     }
-    // A full batch proves nothing: the very event that would clear a timer
-    // may be among those that did not fit.
-    if ((result & POLL_FULL) === 0) {
-      this.#samplePolled = true;
-    } else {
-      this.#counters.fullPolls += 1;
-      this.#fullPolls += 1;
-      if (this.#fullPolls >= this.#fullPollsMax) this.#samplePolled = true;
-    }
+    const isFull = (result & POLL_FULL) !== 0;
+    if (isFull) this.#counters.fullPolls += 1;
+    this.#sample.notePoll(isFull);
     return false;
   }
 
@@ -398,20 +377,15 @@ export class Ticker<M, T> {
   }
 
   #timers(handler: Handler<M, T>): void {
-    if (this.#isSampleSettled()) {
-      this.#sampleHeld = false;
-      this.#settledMs = this.#sampleMs;
+    if (!this.#hasEventsLeft() && this.#sample.isSettled(this.#inbox.popped)) {
+      this.#sample.drop();
+      this.#settledMs = this.#sample.timeMs;
       this.#wheel.collect(this.#settledMs, this.#tickSequence);
     }
     while (this.#wheel.hasDue) {
       this.#fire(handler);
       if (this.#budget.isSpent()) return;
     }
-  }
-
-  /** Whether all that had arrived at the sample has been delivered. */
-  #isSampleSettled(): boolean {
-    return this.#samplePolled && !this.#hasEventsLeft() && this.#inbox.popped >= this.#sampleTail;
   }
 
   #fire(handler: Handler<M, T>): void {
@@ -430,23 +404,5 @@ export class Ticker<M, T> {
 
   #tick(handler: Handler<M, T>): void {
     if (!this.#inbox.closed) handler.tick?.(this.#loop);
-  }
-
-  #nextMs(): number {
-    return Math.min(this.#wheel.nextMs, this.#registry.resumeAtMs);
-  }
-
-  #armDeadline(): void {
-    const nextMs = this.#nextMs();
-    if (nextMs === this.#armedMs) return;
-    const result = this.#tryDeadline(nextMs);
-    // To sleep without it would be to lose a timeout.
-    if (result < 0) throw systemError(result, 'setDeadline');
-  }
-
-  #tryDeadline(timeMs: number): number {
-    const result = this.#poller.setDeadline(timeMs);
-    if (result >= 0) this.#armedMs = timeMs;
-    return result;
   }
 }
