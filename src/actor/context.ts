@@ -157,13 +157,13 @@ export class Context implements TimerOwner, SourceOwner {
     }
     const { bits } = events;
     const registration = source.registration!;
+    const { generation } = registration;
     if ((bits & READABLE_BITS) !== 0) {
       const hint = ReadHint.of(bits);
       cell.invoke('readable', (handler, loop) => handler.readable?.(loop, token, hint));
     }
     if ((bits & Interest.WRITABLE) === 0) return;
-    const isWanted = (registration.interest & Interest.WRITABLE) !== 0;
-    if (!isWanted || source.registration !== registration) return;
+    if (source.registration !== registration || registration.generation !== generation) return;
     cell.invoke('writable', (handler, loop) => handler.writable?.(loop, entry.token));
   }
 

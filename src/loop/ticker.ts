@@ -359,10 +359,10 @@ export class Ticker<M, T> {
     this.#eventIndex -= 1;
     handler.readable?.(this.#loop, registration.token, ReadHint.of(bits));
     this.#eventIndex += 1;
-    const wanted = (registration.interest & Interest.WRITABLE) !== 0;
-    if (wanted && this.#registry.isLive(registration)) {
-      handler.writable?.(this.#loop, registration.token);
-    }
+    // If readable() has re-registered the source, its new interest is evaluated
+    // afresh: told of here as well, it would hear of one edge twice (rule S5).
+    if (this.#registry.find(slot, generation) === null) return;
+    handler.writable?.(this.#loop, registration.token);
   }
 
   #messages(handler: Handler<M, T>): void {

@@ -149,11 +149,6 @@ export class Registry {
     return registration.generation === generation && !registration.suspended ? registration : null;
   }
 
-  /** Whether this very registration is still in its slot. */
-  isLive(registration: Registration): boolean {
-    return this.#registrations[registration.slot] === registration;
-  }
-
   /** Whether the handler has a source registered under this token. */
   hasToken(token: Token): boolean {
     if (token > this.#tokenMax) return false;

@@ -8,6 +8,7 @@ import {
   Interest,
   pipe,
   Poll,
+  PollOpt,
   UdpSocket,
 } from '../../src/index.js';
 import { deferred, QUICK, Scripted, stagesAfterEach } from '../support/actors.js';
@@ -213,6 +214,30 @@ describe('contexts of actors', () => {
       writable: () => void calls.push('writable'),
     });
     await eventually(() => expect(calls).to.deep.equal(['readable']));
+  });
+
+  it('S5: reregister() in readable() drops the other half: EDGE hears of it once', async () => {
+    const stage = await start();
+    const socket = own(UdpSocket.bind(LOCAL));
+    socket.sendTo(bytes('x'), socket.localAddress);
+    const calls: string[] = [];
+    const both = Interest.READABLE | Interest.WRITABLE;
+    const actor = await stage.play({
+      started: (loop) => loop.register(socket, 1, both, PollOpt.EDGE),
+      readable: (loop) => {
+        calls.push('readable');
+        socket.recvFrom(new Uint8Array(4));
+        loop.reregister(socket, 2, both, PollOpt.EDGE);
+      },
+      writable: (loop, token) => {
+        calls.push(`writable ${token}`);
+        loop.timeout('silence', 20);
+      },
+      timeout: () => void calls.push('timeout'),
+    });
+    await eventually(() => expect(calls).to.include('timeout'));
+    expect(calls).to.deep.equal(['readable', 'writable 2', 'timeout']);
+    await actor.stop();
   });
 
   it('A3: sources are detached with the instance and stay open', async () => {

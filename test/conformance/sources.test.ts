@@ -143,6 +143,29 @@ describeWays('sources', (way, own) => {
     });
   }
 
+  for (const [name, opt] of [
+    ['EDGE', PollOpt.EDGE],
+    ['ONESHOT', PollOpt.ONESHOT],
+  ] as const) {
+    it(`S5: reregister() in readable() drops the other half: ${name} tells it once`, async () => {
+      const loop = way.open<string, string>();
+      const [left, right] = udpPair(own);
+      left.send(bytes('a'));
+      awaitReady(right, Interest.READABLE);
+      loop.register(right, 1, BOTH, opt);
+      loop.timeout('silence', 20);
+      const { log, handler } = seen({
+        readable: (l) => {
+          right.recv(Buffer.alloc(8));
+          l.reregister(right, 2, BOTH, opt);
+        },
+        timeout: (l) => l.shutdown(),
+      });
+      await way.drive(loop, handler);
+      expect(log).to.deep.equal(['readable 1 data', 'writable 2', 'timeout silence']);
+    });
+  }
+
   it('S2: a reset reaches readable() without READABLE interest, with the hint', async () => {
     const loop = way.open();
     const [client, server] = tcpPair(own);
