@@ -47,8 +47,9 @@ export class Outlet<M> implements MessageTarget<M> {
     this.#threads = threads;
   }
 
+  /** Also once the thread of the loop has ended, which may have had no time to close it. */
   get closed(): boolean {
-    return isClosed(this.#words);
+    return isClosed(this.#words) || this.#closeIfOrphaned();
   }
 
   /**
@@ -75,7 +76,7 @@ export class Outlet<M> implements MessageTarget<M> {
   }
 
   wake(): void {
-    if (!this.closed) this.#threads.wake(this.#wakeKey);
+    if (!isClosed(this.#words)) this.#threads.wake(this.#wakeKey);
   }
 
   transfer(): SenderHandle {
@@ -164,7 +165,8 @@ export class Outlet<M> implements MessageTarget<M> {
   }
 
   #refuse(message: M): false {
-    const { closed } = this;
+    // Not `this.closed`: who is refused tries again and again, and that asks the system.
+    const closed = isClosed(this.#words);
     Atomics.add(this.#words, Word.REFUSED, 1);
     publishRefusal({ reason: closed ? 'closed' : 'full', capacity: this.#capacity, message });
     if (!closed && this.#refusedInARow % REFUSED_PER_CHECK === 0) this.#checkReceiver();
@@ -174,13 +176,15 @@ export class Outlet<M> implements MessageTarget<M> {
 
   /** A channel that stays full has a reason. */
   #checkReceiver(): void {
-    if (!this.#threads.isAlive(this.#thread)) {
-      // It had no time to close its loop.
-      closeControl(this.#words);
-      return;
-    }
+    if (this.#closeIfOrphaned()) return;
     // If it sleeps, the channel is full of places that dead threads took.
     this.#wakeIfAsleep();
+  }
+
+  #closeIfOrphaned(): boolean {
+    if (this.#threads.isAlive(this.#thread)) return false;
+    closeControl(this.#words);
+    return true;
   }
 
   /** Serves those who wait, as long as there are any. */

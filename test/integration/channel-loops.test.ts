@@ -6,6 +6,7 @@ import { EventLoop, Sender } from '../../src/index.js';
 import type { LoopSenderPlan, Question } from '../fixtures/loop-sender.js';
 import { leavesNothingBehind } from '../support/leaks.js';
 import { describeWays } from '../support/loops.js';
+import { rejectionOf } from '../support/thrown.js';
 
 leavesNothingBehind();
 
@@ -18,7 +19,7 @@ interface Numbered {
 
 function start(plan: Partial<LoopSenderPlan>): Worker {
   return new Worker(FIXTURE, {
-    workerData: { handle: null, answers: false, count: 1000, ...plan },
+    workerData: { handle: null, answers: false, abandons: false, count: 1000, ...plan },
   });
 }
 
@@ -105,5 +106,19 @@ describe('senders between loops', function () {
     await loop.run({ notify: (l) => l.shutdown() });
     loop.close();
     expect((await failed)[0].code).to.equal('ERR_CHANNEL_CLOSED');
+  });
+
+  it('C2: a loop whose thread has ended is closed to senders elsewhere', async () => {
+    const worker = start({ abandons: true });
+    const ended = once(worker, 'exit');
+    const [handle] = await once(worker, 'message');
+    const sender = Sender.from<string>(handle);
+    expect(sender.closed).to.equal(false);
+    expect(sender.send('while it lives')).to.equal(true);
+    worker.postMessage('the end');
+    await ended;
+    expect(sender.closed).to.equal(true);
+    expect(sender.send('too late')).to.equal(false);
+    expect((await rejectionOf(sender.sendAsync('too late'))).code).to.equal('ERR_CHANNEL_CLOSED');
   });
 });
