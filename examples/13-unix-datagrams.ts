@@ -11,7 +11,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { EventLoop, Handler, Interest, UnixDatagram } from 'millrace';
+import { EventLoop, Handler, Interest, type UnixAddress, UnixDatagram } from 'millrace';
 
 const REPORTERS = ['api', 'jobs', 'web'];
 const INCREMENTS = 1000;
@@ -33,11 +33,11 @@ class Sink extends Handler {
     if (name === undefined) return;
     const sum = this.sums.get(name) ?? 0;
     if (amount !== '?') this.sums.set(name, sum + Number(amount));
-    else if (datagram.path !== null) this.#answer(`${name} ${sum}`, datagram.path);
+    else if (datagram.address.path !== null) this.#answer(`${name} ${sum}`, datagram.address);
   }
 
   /** One that has left, or has no room for its answer, goes without: the others do not wait. */
-  #answer(text: string, to: string): void {
+  #answer(text: string, to: UnixAddress): void {
     try {
       this.socket.sendTo(bytesOf(text), to);
     } catch (error) {

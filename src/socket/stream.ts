@@ -2,11 +2,14 @@
  * What connections of all kinds share. Each operation is one non-blocking
  * system call on the caller's own memory.
  */
-import { invalidType, invalidValue, systemError } from '../errors.js';
+import { type Endpoint, invalidType, invalidValue, systemError } from '../errors.js';
 import { ShutdownHow } from '../poll/driver.js';
 import { ByteSource } from './byte-source.js';
 
 export abstract class Stream extends ByteSource {
+  /** @internal Where `connect()` goes, which the system forgets if it fails. */
+  protected target: Endpoint | undefined;
+
   /**
    * Reads what is there into `buffer`, or into its part from `start` to `end`.
    * Returns the number of bytes; null if nothing is there yet; 0 at the end of
@@ -52,9 +55,12 @@ export abstract class Stream extends ByteSource {
     this.check(this.io.shutdown(this.handle, ShutdownHow[how]), 'shutdown');
   }
 
-  /** The error that the system keeps for this socket, and forgets by telling; or null. */
+  /**
+   * The error that the system keeps for this socket, and forgets by telling; or
+   * null. Where the stream comes from `connect()`, the error names its target.
+   */
   takeError(): Error | null {
     const error = this.check(this.io.takeError(this.handle), 'getsockopt');
-    return error === 0 ? null : systemError(-error, 'connect');
+    return error === 0 ? null : systemError(-error, 'connect', this.target);
   }
 }

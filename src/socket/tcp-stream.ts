@@ -28,7 +28,9 @@ export class TcpStream extends Stream {
     const endpoint = readAddress(driver.io.address);
     const handle = driver.io.tcpConnect();
     if (handle < 0) throw systemError(handle, 'connect', endpoint);
-    return new TcpStream(driver, handle);
+    const stream = new TcpStream(driver, handle);
+    stream.target = endpoint;
+    return stream;
   }
 
   /**

@@ -130,7 +130,8 @@ export class UdpSocket extends Source {
   sendTo(buffer: Uint8Array, address: AddressLike, start?: number, end?: number): number | null {
     writeAddress(this.io.address, address);
     const result = this.#sendPart(buffer, start, end);
-    return result >= 0 ? result : this.refused(result, 'sendto', Interest.WRITABLE);
+    if (result >= 0) return result;
+    return this.refused(result, 'sendto', Interest.WRITABLE, readAddress(this.io.address));
   }
 
   /**

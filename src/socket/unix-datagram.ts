@@ -17,8 +17,8 @@ import {
 export interface UnixDatagramReceived {
   /** Bytes in the caller's buffer. */
   size: number;
-  /** Where it came from; null for a sender without a name. */
-  path: string | null;
+  /** Where it came from: a sender without a name has the path null, and nobody can answer it. */
+  address: UnixAddress;
   /** Whether it was longer than the buffer, and its rest is lost. */
   truncated: boolean;
 }
@@ -100,7 +100,7 @@ export class UnixDatagram extends Source {
     if (result < 0) return this.refused(result, 'recvfrom', Interest.READABLE);
     return {
       size: result & ~RECV_TRUNCATED,
-      path: readPath(),
+      address: { path: readPath() },
       truncated: (result & RECV_TRUNCATED) !== 0,
     };
   }

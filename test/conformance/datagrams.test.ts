@@ -325,6 +325,16 @@ describe('options of UDP sockets', () => {
   const own = closingAfterEach();
   const open = (host = '127.0.0.1') => own(UdpSocket.bind({ host, port: 0 }));
 
+  it('S6: what sendTo() throws names the address, in the shape of Node', () => {
+    for (const host of ['127.0.0.1', '::1']) {
+      const { address, port } = open(host).localAddress;
+      const tooLong = Buffer.alloc(1 << 17);
+      const error = thrownBy(() => open(host).sendTo(tooLong, { host, port }));
+      expect(error).to.include({ code: 'EMSGSIZE', syscall: 'sendto', address, port });
+      expect(Object.hasOwn(error, 'errno')).to.equal(true);
+    }
+  });
+
   it('an interface of IPv6 is named by index or name, in any form, or in the group', () => {
     const socket = open('::1');
     const index = binding.interfaceIndex('lo');

@@ -418,7 +418,8 @@ describeWays('sources', (way, own) => {
 
   it('S6: a refused connect is an ERROR event, with the cause in takeError()', async () => {
     const loop = way.open();
-    const stream = own(TcpStream.connect(refusingAddress()));
+    const target = refusingAddress();
+    const stream = own(TcpStream.connect(target));
     loop.register(stream, 1, BOTH);
     let error: Error | null = null;
     await way.drive(loop, {
@@ -430,7 +431,9 @@ describeWays('sources', (way, own) => {
       },
       writable: () => expect.fail('writable() on a connection that was refused'),
     });
-    expect(error).to.include({ code: 'ECONNREFUSED', syscall: 'connect' });
+    const [address, port] = target.split(':');
+    expect(error).to.include({ code: 'ECONNREFUSED', syscall: 'connect', address });
+    expect(error).to.have.property('port', Number(port));
   });
 
   it('S6: the first writable() says that the connection is there', async () => {

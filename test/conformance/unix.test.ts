@@ -177,11 +177,11 @@ describeWays('Unix sources', (way, own) => {
           if (got.length === 3) l.shutdown();
         },
       });
-      const { path } = left.localAddress;
+      const from = left.localAddress;
       expect(got).to.deep.equal([
-        { size: 3, path, truncated: false, text: 'one' },
-        { size: 0, path, truncated: false, text: '' },
-        { size: 5, path: null, truncated: true, text: 'three' },
+        { size: 3, address: from, truncated: false, text: 'one' },
+        { size: 0, address: from, truncated: false, text: '' },
+        { size: 5, address: { path: null }, truncated: true, text: 'three' },
       ]);
     });
   }

@@ -329,11 +329,11 @@ describe('addresses of Unix sockets', () => {
     expect(client.peerAddress).to.deep.equal(server.localAddress);
     client.send(bytes('question'));
     awaitReady(server, Interest.READABLE);
-    const { path, size } = server.recvFrom(buffer)!;
-    expect(path).to.equal(client.localAddress.path);
-    server.sendTo(buffer.subarray(0, size), path!);
+    const { address, size } = server.recvFrom(buffer)!;
+    expect(address).to.deep.equal(client.localAddress);
+    server.sendTo(buffer.subarray(0, size), address);
     expect(client.recv(buffer)).to.equal(8);
-    expect(thrownBy(() => stranger.sendTo(bytes('x'), path!)).code).to.equal('EPERM');
+    expect(thrownBy(() => stranger.sendTo(bytes('x'), address)).code).to.equal('EPERM');
     expect(thrownBy(() => stranger.peerAddress).code).to.equal('ENOTCONN');
   });
 });
