@@ -50,8 +50,8 @@ export interface EventLoopConfig {
    */
   tickBudgetMs?: number;
   /**
-   * Polls in a row that fill the event array before timers fire regardless.
-   * At least 1. @default 8
+   * Polls in a row that fill the event array, or of which an event is dropped by
+   * a new registration, before timers fire regardless. At least 1. @default 8
    */
   fullPollsMax?: number;
   /**

@@ -15,7 +15,8 @@ export class Sample {
   #tail = 0;
   /** Whether a poll since has fetched all that there was. */
   #isPolled = false;
-  #fullPolls = 0;
+  /** Polls since that prove nothing. */
+  #vainPolls = 0;
 
   constructor(fullPollsMax: number) {
     this.#fullPollsMax = fullPollsMax;
@@ -34,7 +35,7 @@ export class Sample {
     this.#timeMs = timeMs;
     this.#tail = tail;
     this.#isPolled = false;
-    this.#fullPolls = 0;
+    this.#vainPolls = 0;
   }
 
   /** It has served, or came too early. */
@@ -48,8 +49,15 @@ export class Sample {
    * I/O from starving timers for ever.
    */
   notePoll(isFull: boolean): void {
-    if (isFull) this.#fullPolls += 1;
-    if (!isFull || this.#fullPolls >= this.#fullPollsMax) this.#isPolled = true;
+    if (isFull) this.#vainPolls += 1;
+    if (!isFull || this.#vainPolls >= this.#fullPollsMax) this.#isPolled = true;
+  }
+
+  /** The last poll proves as little as a full one, after all. */
+  doubtPoll(): void {
+    if (!this.#isPolled) return;
+    this.#vainPolls += 1;
+    this.#isPolled = this.#vainPolls >= this.#fullPollsMax;
   }
 
   /** Whether all that had arrived is delivered, if no event is left and `popped` messages are. */

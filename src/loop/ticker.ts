@@ -25,7 +25,7 @@ import { type Driver, EVENT_WORDS, POLL_FULL, type Poller, SIGNAL_SLOT } from '.
 import { EventSet } from '../poll/event-set.js';
 import { Interest } from '../poll/interest.js';
 import { ReadHint } from '../poll/read-hint.js';
-import type { Registry } from '../poll/registry.js';
+import type { Registration, Registry } from '../poll/registry.js';
 import { Alarm } from './alarm.js';
 import { Budget } from './budget.js';
 import type { ResolvedConfig } from './config.js';
@@ -44,6 +44,9 @@ const EINTR = -constants.errno.EINTR;
 
 /** What `readable()` is called for. */
 const READABLE_BITS = Interest.READABLE | Interest.ERROR | Interest.HUP;
+
+/** What is told in two halves. */
+const BOTH_BITS = Interest.READABLE | Interest.WRITABLE;
 
 /** The phase with which the next call goes on. */
 const Phase = { BEGIN: 0, IO: 1, MESSAGES: 2, TIMERS: 3 } as const;
@@ -78,6 +81,8 @@ export class Ticker<M, T> {
   #claimedTail = 0;
 
   readonly #sample: Sample;
+  /** What the registry had drawn when the events were fetched. */
+  #drawnAtPoll = 0;
   /** The sample of the timers that are due: all that had arrived by then has been delivered. */
   #settledMs = 0;
 
@@ -297,6 +302,7 @@ export class Ticker<M, T> {
     this.#eventIndex = 0;
     this.#eventCount = 0;
     const result = this.#poller.poll(waitMs);
+    this.#drawnAtPoll = this.#registry.drawn;
     if (result === EINTR) {
       this.#counters.interrupted += 1;
       return true;
@@ -311,6 +317,15 @@ export class Ticker<M, T> {
     if (isFull) this.#counters.fullPolls += 1;
     this.#sample.notePoll(isFull);
     return false;
+  }
+
+  /**
+   * An event was dropped. What was registered since the poll may be its source,
+   * of which the next poll tells afresh (rule S5): until then this one proves as
+   * little as a full one, or a timer would pass what had arrived before it.
+   */
+  #doubtPoll(): void {
+    if (this.#registry.drawn !== this.#drawnAtPoll) this.#sample.doubtPoll();
   }
 
   #io(handler: Handler<M, T>): void {
@@ -335,17 +350,24 @@ export class Ticker<M, T> {
     const registration = this.#registry.find(slot, generation);
     if (registration === null) {
       this.#counters.staleEvents += 1;
+      this.#doubtPoll();
       return;
     }
     this.#counters.events += 1;
-    if (registration.recipient !== null) {
-      registration.recipient.ready(bits);
+    if (registration.recipient === null && handler.ready === undefined) {
+      this.#deliverHalves(handler, registration, at);
       return;
     }
-    if (handler.ready !== undefined) {
-      handler.ready(this.#loop, registration.token, EventSet.of(bits));
-      return;
-    }
+    if (registration.recipient !== null) registration.recipient.ready(bits);
+    else handler.ready?.(this.#loop, registration.token, EventSet.of(bits));
+    // An actor is told in halves all the same, and may have dropped the second one.
+    if ((bits & BOTH_BITS) === BOTH_BITS) this.#doubtPoll();
+  }
+
+  /** `readable()`, then `writable()` (rule S2). */
+  #deliverHalves(handler: Handler<M, T>, registration: Registration, at: number): void {
+    const { events } = this.#poller;
+    const bits = events[at + 2];
     if ((bits & READABLE_BITS) === 0) {
       handler.writable?.(this.#loop, registration.token);
       return;
@@ -361,8 +383,9 @@ export class Ticker<M, T> {
     this.#eventIndex += 1;
     // If readable() has re-registered the source, its new interest is evaluated
     // afresh: told of here as well, it would hear of one edge twice (rule S5).
-    if (this.#registry.find(slot, generation) === null) return;
-    handler.writable?.(this.#loop, registration.token);
+    const isCurrent = this.#registry.find(events[at], events[at + 1]) !== null;
+    if (isCurrent) handler.writable?.(this.#loop, registration.token);
+    else this.#doubtPoll();
   }
 
   #messages(handler: Handler<M, T>): void {

@@ -149,6 +149,11 @@ export class Registry {
     return registration.generation === generation && !registration.suspended ? registration : null;
   }
 
+  /** Changes with each registration and re-registration. */
+  get drawn(): number {
+    return this.#generation;
+  }
+
   /** Whether the handler has a source registered under this token. */
   hasToken(token: Token): boolean {
     if (token > this.#tokenMax) return false;

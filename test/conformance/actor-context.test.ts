@@ -9,6 +9,7 @@ import {
   pipe,
   Poll,
   PollOpt,
+  type Timeout,
   UdpSocket,
 } from '../../src/index.js';
 import { deferred, QUICK, Scripted, stagesAfterEach } from '../support/actors.js';
@@ -238,6 +239,28 @@ describe('contexts of actors', () => {
     await eventually(() => expect(calls).to.include('timeout'));
     expect(calls).to.deep.equal(['readable', 'writable 2', 'timeout']);
     await actor.stop();
+  });
+
+  it('L2, S5: a half that reregister() dropped comes before a timeout that was due', async () => {
+    const stage = await start();
+    const socket = own(UdpSocket.bind(LOCAL));
+    socket.sendTo(bytes('x'), socket.localAddress);
+    const calls: string[] = [];
+    let late: Timeout;
+    await stage.play({
+      started: (loop) => {
+        loop.register(socket, 1, Interest.READABLE | Interest.WRITABLE);
+        late = loop.timeout('stale', 0);
+      },
+      readable: (loop) => {
+        calls.push('readable');
+        loop.reregister(socket, 2, Interest.WRITABLE, PollOpt.ONESHOT);
+      },
+      writable: (loop) => void calls.push(`writable, cleared: ${loop.clearTimeout(late)}`),
+      timeout: () => void calls.push('timeout'),
+    });
+    await eventually(() => expect(calls).to.have.length(2));
+    expect(calls).to.deep.equal(['readable', 'writable, cleared: true']);
   });
 
   it('A3: sources are detached with the instance and stay open', async () => {

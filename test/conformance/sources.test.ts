@@ -374,6 +374,29 @@ describeWays('sources', (way, own) => {
     expect(loop.metrics().staleEvents).to.equal(1);
   });
 
+  it('L2, S5: what reregister() dropped is told again before a timeout that was due', async () => {
+    const loop = way.open<string, string>({ tickBudgetMs: UNHURRIED_MS });
+    const pairs = [udpPair(own), udpPair(own)];
+    for (const [index, [left, right]] of pairs.entries()) {
+      left.send(bytes('a'));
+      awaitReady(right, Interest.READABLE);
+      loop.register(right, index);
+    }
+    const election = loop.timeout('stale', 0);
+    const told: number[] = [];
+    await way.drive(loop, {
+      readable: (l, token) => {
+        told.push(token);
+        pairs[token]?.[1].recv(Buffer.alloc(8));
+        if (told.length === 1) l.reregister(pairs[1 - token][1], 1 - token, Interest.READABLE);
+        else expect(l.clearTimeout(election)).to.equal(true);
+        if (told.length === 2) l.shutdown();
+      },
+      timeout: () => expect.fail('a stale timeout'),
+    });
+    expect(told).to.have.members([0, 1]);
+  });
+
   it('S6: data comes first, then the end', async () => {
     const loop = way.open();
     const [client, server] = tcpPair(own);

@@ -310,6 +310,85 @@ describe('L2: a timer waits for what had arrived by its deadline', () => {
     expect(log).to.deep.equal(['tick 8']);
   });
 
+  const renewals: [string, (loop: World['loop'], source: FakeSource) => void][] = [
+    ['reregister()', (loop, source) => loop.reregister(source, 2, Interest.READABLE)],
+    [
+      'register() after deregister()',
+      (loop, source) => {
+        loop.deregister(source);
+        loop.register(source, 2);
+      },
+    ],
+  ];
+  for (const [name, renew] of renewals) {
+    it(`(a) an event that ${name} dropped is told again before the timer`, () => {
+      const w = world();
+      const { clear } = election(w);
+      const first = readySource(w, 1);
+      const heartbeat = readySource(w, 2);
+      w.driver.clockMs += 400;
+      const handler = recorder(w.log, {
+        readable: (loop, token) => {
+          w.log.push(`readable ${token}`);
+          w.poller.settle((token === 1 ? first : heartbeat).handle);
+          if (token === 1) renew(loop, heartbeat);
+          else clear();
+        },
+      });
+      w.loop.runOnce(handler, 0);
+      w.loop.runOnce(handler, 0);
+      expect(w.log).to.deep.equal(['readable 1', 'tick', 'readable 2', 'tick']);
+    });
+  }
+
+  it('(a) so is the half that reregister() in readable() dropped', () => {
+    const w = world();
+    const { clear } = election(w);
+    const source = readySource(w, 1);
+    w.poller.ready(source.handle, Interest.READABLE | Interest.WRITABLE);
+    w.driver.clockMs += 400;
+    const handler = recorder(w.log, {
+      readable: (loop) => {
+        w.log.push('readable');
+        loop.reregister(source, 2, Interest.WRITABLE);
+      },
+      writable: () => {
+        w.log.push('writable');
+        clear();
+      },
+    });
+    w.loop.runOnce(handler, 0);
+    w.loop.runOnce(handler, 0);
+    expect(w.log).to.deep.equal(['readable', 'tick', 'writable', 'tick']);
+  });
+
+  it('(a) an event that was dropped for good holds no timer', () => {
+    const w = world();
+    w.loop.timeout('t', 10);
+    readySource(w, 1);
+    const closed = readySource(w, 2);
+    w.driver.clockMs += 400;
+    w.loop.runOnce(recorder(w.log, { readable: () => closed.close() }), 0);
+    expect(w.log).to.deep.equal(['timeout t', 'tick']);
+  });
+
+  it('(a) endless renewals hold a timer for eight polls and no longer', () => {
+    const w = world();
+    w.loop.timeout('t', 10);
+    readySource(w, 1);
+    const dropped = readySource(w, 2);
+    w.driver.clockMs += 400;
+    const log: string[] = [];
+    for (let tick = 1; tick <= 9; tick++) {
+      const handler: Handler<string, string> = {
+        readable: (loop) => loop.reregister(dropped, 2, Interest.READABLE),
+        timeout: () => void log.push(`tick ${tick}`),
+      };
+      w.loop.runOnce(handler, 0);
+    }
+    expect(log).to.deep.equal(['tick 8']);
+  });
+
   it('(b) every message queued at the sample comes first, however many ticks it takes', () => {
     const w = world({ messagesPerTick: 2 });
     const { arm, clear } = election(w);
