@@ -1,4 +1,5 @@
 import { inspect } from 'node:util';
+import { isThenable } from './thenable.js';
 
 /**
  * Calls a function of the user that nobody supervises, and whose caller must
@@ -8,7 +9,8 @@ import { inspect } from 'node:util';
 export function callSafely(whose: string, listener: () => unknown): void {
   try {
     const result = listener();
-    if (result instanceof Promise) result.catch((error: unknown) => warnOf(whose, error));
+    if (!isThenable(result)) return;
+    Promise.resolve(result).catch((error: unknown) => warnOf(whose, error));
   } catch (error) {
     warnOf(whose, error);
   }

@@ -21,6 +21,7 @@ import { actorStopped, mailboxFull, notTransferable } from './actor-errors.js';
 import type { Handler } from '../loop/handler.js';
 import type { Timeout } from '../loop/timer-wheel.js';
 import { Waiters } from '../loop/waiters.js';
+import { isThenable } from '../thenable.js';
 import { ActorRef } from './actor-ref.js';
 import { PendingAsk } from './asks.js';
 import type { Place } from './cell-table.js';
@@ -470,13 +471,4 @@ export class Cell implements Mailbox, Parent {
     }
     if (beginMs >= 0) this.shard.timed(this.ref, kind, beginMs);
   }
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  if (value instanceof Promise) return true;
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    typeof (value as { then?: unknown }).then === 'function'
-  );
 }

@@ -7,7 +7,6 @@
  *    └──────────────── WAITING ─┘     close(), from anywhere ──> CLOSED
  */
 import { constants } from 'node:os';
-import { callSafely, warnOf } from '../call-safely.js';
 import { type Endpoint, MillraceError, type SystemError, systemError } from '../errors.js';
 import type { EventLoop } from '../loop/event-loop.js';
 import { Interest } from '../poll/interest.js';
@@ -15,6 +14,7 @@ import type { Recipient } from '../poll/registry.js';
 import type { ClientSettings, NetAddressLike } from './config.js';
 import { Connection } from './connection.js';
 import { applyOptions, connectTo, isUnix, type NetStream } from './endpoint.js';
+import { Faults } from './faults.js';
 import { Group, type Owner, type Task } from './group.js';
 import type { ClientHandler } from './handlers.js';
 import type { TcpClient } from './tcp-client.js';
@@ -30,6 +30,7 @@ export class ClientLink implements Owner {
   readonly #settings: ClientSettings;
   readonly #handler: ClientHandler;
   readonly #group: Group;
+  readonly #faults: Faults;
   #state: ClientState = 'idle';
   #handshake: Handshake | null = null;
   /** Until its `onDisconnect` has been called. */
@@ -52,6 +53,9 @@ export class ClientLink implements Owner {
     this.#settings = settings;
     this.#handler = handler;
     this.#group = new Group(loop, this, settings);
+    this.#faults = new Faults(this.#group, 'a TcpClient', () =>
+      handler.onError === undefined ? null : (_, error) => handler.onError?.(client, error),
+    );
   }
 
   get state(): ClientState {
@@ -109,9 +113,10 @@ export class ClientLink implements Owner {
     this.#connection = connection;
     connection.open();
     try {
-      this.#handler.onConnect?.(this.#client);
+      const result = this.#handler.onConnect?.(this.#client);
+      if (typeof result === 'object') this.#faults.returned(connection, result);
     } catch (error) {
-      this.#threw(error);
+      this.#faults.threw(connection, error);
     }
   }
 
@@ -125,7 +130,7 @@ export class ClientLink implements Owner {
     this.#handshake = null;
     this.#failures += 1;
     this.#goOn();
-    this.#tell(error);
+    this.#faults.tell(null, error);
   }
 
   /** Waits for the next attempt, if there is to be one. */
@@ -157,38 +162,22 @@ export class ClientLink implements Owner {
 
   // --- Connected ---------------------------------------------------------
 
-  received(_: Connection, data: Uint8Array): void {
+  received(connection: Connection, data: Uint8Array): void {
     try {
-      this.#handler.onData(this.#client, data);
+      const result = this.#handler.onData(this.#client, data);
+      if (typeof result === 'object') this.#faults.returned(connection, result);
     } catch (error) {
-      this.#threw(error);
+      this.#faults.threw(connection, error);
     }
   }
 
-  drained(): void {
+  drained(connection: Connection): void {
     try {
-      this.#handler.onDrained?.(this.#client);
+      const result = this.#handler.onDrained?.(this.#client);
+      if (typeof result === 'object') this.#faults.returned(connection, result);
     } catch (error) {
-      this.#threw(error);
+      this.#faults.threw(connection, error);
     }
-  }
-
-  /** A callback threw: the connection ends, and nothing else does (rule N5). */
-  #threw(error: unknown): void {
-    this.#connection?.end('error');
-    this.#thrown(error);
-  }
-
-  /** A mistake of the handler's is never silent, though nobody may want to be told. */
-  #thrown(error: unknown): void {
-    if (this.#handler.onError === undefined) warnOf('a callback of a TcpClient', error);
-    else this.#tell(error);
-  }
-
-  #tell(error: unknown): void {
-    const handler = this.#handler;
-    if (handler.onError === undefined) return;
-    callSafely('onError of a TcpClient', () => handler.onError?.(this.#client, error as Error));
   }
 
   /** Lost, or closed by this side: in between there is nothing to send on. */
@@ -198,12 +187,13 @@ export class ClientLink implements Owner {
 
   disconnected(connection: Connection): void {
     const { error, reason } = connection;
-    if (error !== null) this.#tell(error);
+    if (error !== null) this.#faults.tell(null, error);
     this.#connection = null;
     try {
-      this.#handler.onDisconnect?.(this.#client, reason);
+      const result = this.#handler.onDisconnect?.(this.#client, reason);
+      if (typeof result === 'object') this.#faults.returned(connection, result);
     } catch (thrown) {
-      this.#thrown(thrown);
+      this.#faults.threw(connection, thrown);
     }
     this.#leaveIfClosed();
   }

@@ -7,13 +7,13 @@
  * A connection counts until its descriptor is closed, and can be asked for by
  * its id until `onDisconnect` has returned.
  */
-import { callSafely, warnOf } from '../call-safely.js';
 import { READ_BUDGET_BYTES } from '../limits.js';
 import type { EventLoop } from '../loop/event-loop.js';
 import type { Reception } from './acceptor.js';
 import type { ServerSettings } from './config.js';
 import { Connection } from './connection.js';
 import { applyOptions, type NetStream } from './endpoint.js';
+import { Faults } from './faults.js';
 import { Group, type Owner } from './group.js';
 import type { NetAddress, NetworkHandler, ServerContext } from './handlers.js';
 import { tooMany } from './server-errors.js';
@@ -36,6 +36,7 @@ export class Connections implements Owner, Reception {
   readonly #keeper: Keeper;
   readonly #settings: ServerSettings;
   readonly #handler: NetworkHandler;
+  readonly #faults: Faults;
   #openCount = 0;
 
   constructor(loop: EventLoop, keeper: Keeper, settings: ServerSettings, handler: NetworkHandler) {
@@ -43,6 +44,10 @@ export class Connections implements Owner, Reception {
     this.#settings = settings;
     this.#handler = handler;
     this.group = new Group(loop, this, settings, READ_BUDGET_BYTES);
+    const { context } = keeper;
+    this.#faults = new Faults(this.group, 'a TcpServer', () =>
+      handler.onError === undefined ? null : (id, error) => handler.onError?.(context, id, error),
+    );
   }
 
   get openCount(): number {
@@ -78,22 +83,24 @@ export class Connections implements Owner, Reception {
     this.#openCount += 1;
     connection.open();
     try {
-      this.#handler.onConnect?.(this.#keeper.context, connection.id);
+      const result = this.#handler.onConnect?.(this.#keeper.context, connection.id);
+      if (typeof result === 'object') this.#faults.returned(connection, result);
     } catch (error) {
-      this.#threw(connection, error);
+      this.#faults.threw(connection, error);
     }
   }
 
   /** Of no connection. */
   refused(error: Error): void {
-    this.#tell(null, error);
+    this.#faults.tell(null, error);
   }
 
   listening(address: NetAddress): void {
     try {
-      this.#handler.onListening?.(this.#keeper.context, address);
+      const result = this.#handler.onListening?.(this.#keeper.context, address);
+      if (typeof result === 'object') this.#faults.returned(null, result);
     } catch (error) {
-      this.#thrown(null, error);
+      this.#faults.threw(null, error);
     }
   }
 
@@ -101,37 +108,20 @@ export class Connections implements Owner, Reception {
 
   received(connection: Connection, data: Uint8Array): void {
     try {
-      this.#handler.onData(this.#keeper.context, connection.id, data);
+      const result = this.#handler.onData(this.#keeper.context, connection.id, data);
+      if (typeof result === 'object') this.#faults.returned(connection, result);
     } catch (error) {
-      this.#threw(connection, error);
+      this.#faults.threw(connection, error);
     }
   }
 
   drained(connection: Connection): void {
     try {
-      this.#handler.onDrained?.(this.#keeper.context, connection.id);
+      const result = this.#handler.onDrained?.(this.#keeper.context, connection.id);
+      if (typeof result === 'object') this.#faults.returned(connection, result);
     } catch (error) {
-      this.#threw(connection, error);
+      this.#faults.threw(connection, error);
     }
-  }
-
-  /** A callback threw: its connection ends, the others do not notice (rule N5). */
-  #threw(connection: Connection, error: unknown): void {
-    connection.end('error');
-    this.#thrown(connection.id, error);
-  }
-
-  /** A mistake of the handler's is never silent, though nobody may want to be told. */
-  #thrown(id: number | null, error: unknown): void {
-    if (this.#handler.onError === undefined) warnOf('a callback of a TcpServer', error);
-    else this.#tell(id, error);
-  }
-
-  #tell(id: number | null, error: unknown): void {
-    const handler = this.#handler;
-    if (handler.onError === undefined) return;
-    const { context } = this.#keeper;
-    callSafely('onError of a TcpServer', () => handler.onError?.(context, id, error as Error));
   }
 
   // --- The end -----------------------------------------------------------
@@ -143,11 +133,12 @@ export class Connections implements Owner, Reception {
 
   disconnected(connection: Connection): void {
     const { id, reason, error } = connection;
-    if (error !== null) this.#tell(id, error);
+    if (error !== null) this.#faults.tell(id, error);
     try {
-      this.#handler.onDisconnect?.(this.#keeper.context, id, reason);
+      const result = this.#handler.onDisconnect?.(this.#keeper.context, id, reason);
+      if (typeof result === 'object') this.#faults.returned(connection, result);
     } catch (thrown) {
-      this.#thrown(id, thrown);
+      this.#faults.threw(connection, thrown);
     }
     this.all.delete(id);
     if (this.all.size === 0) this.#keeper.emptied();

@@ -40,6 +40,8 @@ export interface Owner {
 export interface Task {
   /** In a dispatch; `bits` are those of the event, if there is one. */
   perform(bits: number): void;
+  /** Of a notice, instead of that: there are no more ticks for it. */
+  dropped?(): void;
 }
 
 export class Group implements Guest, Task {
@@ -59,8 +61,13 @@ export class Group implements Guest, Task {
   /** Counts dispatches, so that one may be told from another. */
   dispatchCount = 0;
   #notices: Task[] = [];
+  /** Of these, while they are being delivered. */
+  #delivered = 0;
   #isDispatching = false;
-  #isDismissed = false;
+  /** There are no more ticks, */
+  #hasEnded = false;
+  /** and nobody is to be called any more: the loop, or the instance of the actor, is gone. */
+  isDismissed = false;
   /** With bytes that were not offered to the kernel yet. */
   #unwritten: Outbox[] = [];
   #isWriting = false;
@@ -112,7 +119,10 @@ export class Group implements Guest, Task {
 
   /** To be told when the callback under way has returned, or else in the next tick. */
   notify(notice: Task): void {
-    if (this.#isDismissed) return;
+    if (this.#hasEnded) {
+      notice.dropped?.();
+      return;
+    }
     this.#notices.push(notice);
     if (!this.#isDispatching) this.setAlarm(-Infinity);
   }
@@ -146,7 +156,7 @@ export class Group implements Guest, Task {
   }
 
   setAlarm(dueMs: number): void {
-    if (!this.#isDismissed) this.#alarm.set(dueMs);
+    if (!this.#hasEnded) this.#alarm.set(dueMs);
   }
 
   now(): number {
@@ -175,24 +185,27 @@ export class Group implements Guest, Task {
   }
 
   dismissed(): void {
+    this.isDismissed = true;
     this.#end();
     this.owner.dismissed();
   }
 
   #end(): void {
-    if (this.#isDismissed) return;
-    this.#isDismissed = true;
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    const left = this.#notices.slice(this.#delivered);
     this.#notices = [];
     this.#alarm.cancel();
+    for (const notice of left) notice.dropped?.();
   }
 
   #deliverNotices(): void {
     // Notices may bring about others, and each may throw, once.
-    let next = 0;
     try {
-      while (next < this.#notices.length) this.#notices[next++].perform(0);
+      while (this.#delivered < this.#notices.length) this.#notices[this.#delivered++].perform(0);
     } finally {
-      this.#notices = next < this.#notices.length ? this.#notices.slice(next) : [];
+      this.#notices = this.#notices.slice(this.#delivered);
+      this.#delivered = 0;
     }
   }
 }

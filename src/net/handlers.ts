@@ -76,46 +76,52 @@ export interface BroadcastOptions {
  * to `onError`, and ends its connection and nothing else. Without an `onError`,
  * and for what that throws itself, there is a warning of the process instead,
  * with the code MILLRACE_LISTENER.
+ *
+ * Callbacks may be async. What their promises reject with was thrown, also by
+ * one whose connection is gone. Nobody waits for them: the next callback comes
+ * when there is reason for it, and `stop()` resolves without them. Other values
+ * that a callback returns mean nothing.
  */
 export interface NetworkHandler {
   /** The first of a connection. */
-  onConnect?(context: ServerContext, id: number): void;
+  onConnect?(context: ServerContext, id: number): unknown;
 
   /**
    * Bytes, in the order in which they were sent. `data` is valid during the
-   * call only: its memory is read into again. Copy what is to be kept.
+   * call only, which for an async function ends with its first `await`: its
+   * memory is read into again. Copy what is to be kept.
    */
-  onData(context: ServerContext, id: number, data: Uint8Array): void;
+  onData(context: ServerContext, id: number, data: Uint8Array): unknown;
 
   /** The queue has fallen below `lowWaterMarkBytes`. */
-  onDrained?(context: ServerContext, id: number): void;
+  onDrained?(context: ServerContext, id: number): unknown;
 
   /** The last of a connection, once for each `onConnect`. */
-  onDisconnect?(context: ServerContext, id: number, reason: DisconnectReason): void;
+  onDisconnect?(context: ServerContext, id: number, reason: DisconnectReason): unknown;
 
   /** What befell a connection; with null for an id, the server itself. */
-  onError?(context: ServerContext, id: number | null, error: Error): void;
+  onError?(context: ServerContext, id: number | null, error: Error): unknown;
 
   /** The server listens; in the first tick after `listen()`. */
-  onListening?(context: ServerContext, address: NetAddress): void;
+  onListening?(context: ServerContext, address: NetAddress): unknown;
 }
 
 /** What a client calls. Only `onData` is required. As for {@link NetworkHandler}. */
 export interface ClientHandler {
   /** The connection is established. With `reconnect`, each time. */
-  onConnect?(client: TcpClient): void;
+  onConnect?(client: TcpClient): unknown;
 
   /** As {@link NetworkHandler.onData}. */
-  onData(client: TcpClient, data: Uint8Array): void;
+  onData(client: TcpClient, data: Uint8Array): unknown;
 
   /** As {@link NetworkHandler.onDrained}. */
-  onDrained?(client: TcpClient): void;
+  onDrained?(client: TcpClient): unknown;
 
   /** Once for each `onConnect`. */
-  onDisconnect?(client: TcpClient, reason: DisconnectReason): void;
+  onDisconnect?(client: TcpClient, reason: DisconnectReason): unknown;
 
   /** Why an attempt to connect has failed, or what befell the connection. */
-  onError?(client: TcpClient, error: Error): void;
+  onError?(client: TcpClient, error: Error): unknown;
 }
 
 const SERVER_CALLBACKS = ['onConnect', 'onDrained', 'onDisconnect', 'onError', 'onListening'];

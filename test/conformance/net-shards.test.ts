@@ -228,6 +228,20 @@ for (const { name, shards, isUnix, reusePort } of CASES) {
       await who(await peerOf(other.localAddress!));
     });
 
+    it('N5: what callbacks throw, or reject with, ends its connection on its shard', async () => {
+      const { server } = await serve();
+      const count = reusePort ? 16 : 4;
+      const peers = await peersOf(server.localAddress!, count + 1);
+      const last = peers.pop()!;
+      await Promise.all(peers.map(who));
+      peers.forEach(({ socket }, index) => socket.write(index % 2 === 0 ? 'throw' : 'reject'));
+      await Promise.all(peers.map((peer) => peer.seesEnd()));
+      await eventually(() => expect(Atomics.load(words, DISCONNECTS)).to.equal(count));
+      expect(Atomics.load(words, OTHER_ERRORS)).to.equal(count);
+      await who(last);
+      expect(server.connectionCount).to.equal(1);
+    });
+
     it('what concerns connections is for the contexts of the shards', async () => {
       const { server } = await serve();
       const call = () => server.sendTo(1, 'x');
