@@ -13,6 +13,7 @@ import { Interest } from '../poll/interest.js';
 import type { Recipient } from '../poll/registry.js';
 import type { ClientSettings, NetAddressLike } from './config.js';
 import { Connection } from './connection.js';
+import { Count, createCounts } from './counts.js';
 import { applyOptions, connectTo, isUnix, type NetStream } from './endpoint.js';
 import { Faults } from './faults.js';
 import { Group, type Owner, type Task } from './group.js';
@@ -26,6 +27,7 @@ export type ClientState = 'idle' | 'connecting' | 'open' | 'waiting' | 'closed';
 const ETIMEDOUT = -constants.errno.ETIMEDOUT;
 
 export class ClientLink implements Owner {
+  readonly counts = createCounts();
   readonly #client: TcpClient;
   readonly #settings: ClientSettings;
   readonly #handler: ClientHandler;
@@ -37,7 +39,6 @@ export class ClientLink implements Owner {
   #connection: Connection | null = null;
   /** What was sent while there was no connection. */
   #unsent: WriteQueue | null = null;
-  #established = 0;
   /** Failed attempts in a row. */
   #failures = 0;
   /** When the attempt has taken too long, or the next one is to be made. */
@@ -107,9 +108,9 @@ export class ClientLink implements Owner {
     this.#unsent = null;
     this.#dueMs = Infinity;
     this.#failures = 0;
-    this.#established += 1;
+    this.counts[Count.OPENED] += 1;
     this.#state = 'open';
-    const connection = new Connection(this.#group, stream, this.#established, queue);
+    const connection = new Connection(this.#group, stream, this.counts[Count.OPENED], queue);
     this.#connection = connection;
     connection.open();
     try {
@@ -129,6 +130,7 @@ export class ClientLink implements Owner {
     this.#handshake?.stream.close();
     this.#handshake = null;
     this.#failures += 1;
+    this.counts[Count.FAILED] += 1;
     this.#goOn();
     this.#faults.tell(null, error);
   }
@@ -182,6 +184,7 @@ export class ClientLink implements Owner {
 
   /** Lost, or closed by this side: in between there is nothing to send on. */
   closed(): void {
+    this.counts[Count.CLOSED] += 1;
     if (this.#state === 'open') this.#goOn();
   }
 

@@ -12,6 +12,7 @@ import type { EventLoop } from '../loop/event-loop.js';
 import type { Reception } from './acceptor.js';
 import type { ServerSettings } from './config.js';
 import { Connection } from './connection.js';
+import { Count, type Counts } from './counts.js';
 import { applyOptions, type NetStream } from './endpoint.js';
 import { Faults } from './faults.js';
 import { Group, type Owner } from './group.js';
@@ -23,6 +24,7 @@ import type { Slots } from './slots.js';
 export interface Keeper {
   readonly context: ServerContext;
   readonly slots: Slots;
+  readonly counts: Counts;
   /** The last connection is gone. */
   emptied(): void;
   rang(settledMs: number): number;
@@ -31,6 +33,7 @@ export interface Keeper {
 
 export class Connections implements Owner, Reception {
   readonly group: Group;
+  readonly counts: Counts;
   /** Those whose `onDisconnect` has not returned. */
   readonly all = new Map<number, Connection>();
   readonly #keeper: Keeper;
@@ -43,6 +46,7 @@ export class Connections implements Owner, Reception {
     this.#keeper = keeper;
     this.#settings = settings;
     this.#handler = handler;
+    this.counts = keeper.counts;
     this.group = new Group(loop, this, settings, READ_BUDGET_BYTES);
     const { context } = keeper;
     this.#faults = new Faults(this.group, 'a TcpServer', () =>
@@ -63,6 +67,7 @@ export class Connections implements Owner, Reception {
     }
     const error = tooMany(stream, this.#settings.maxConnections);
     stream.close();
+    this.counts[Count.FAILED] += 1;
     this.refused(error);
   }
 
@@ -81,6 +86,7 @@ export class Connections implements Owner, Reception {
     const connection = new Connection(this.group, stream, slots.nextId());
     this.all.set(connection.id, connection);
     this.#openCount += 1;
+    this.counts[Count.OPENED] += 1;
     connection.open();
     try {
       const result = this.#handler.onConnect?.(this.#keeper.context, connection.id);
@@ -128,6 +134,7 @@ export class Connections implements Owner, Reception {
 
   closed(): void {
     this.#openCount -= 1;
+    this.counts[Count.CLOSED] += 1;
     this.#keeper.slots.give();
   }
 

@@ -5,9 +5,10 @@
  *   threw ──────────────────┬──> the connection ends ──> onError, or else a warning
  *   rejected ── in a tick ──┘
  */
-import { callSafely, warnOf } from '../call-safely.js';
+import { warnOf } from '../call-safely.js';
 import { isThenable } from '../thenable.js';
 import type { Connection } from './connection.js';
+import { Count } from './counts.js';
 import type { Group } from './group.js';
 
 /** What there is of the user's `onError`. */
@@ -37,6 +38,7 @@ export class Faults {
 
   /** Its connection ends, if it is not gone already; the others do not notice. */
   threw(connection: Connection | null, error: unknown): void {
+    this.#count();
     connection?.end('error');
     this.#thrown(connection, error);
   }
@@ -45,11 +47,21 @@ export class Faults {
   tell(id: number | null, error: unknown): void {
     const listener = this.#listener();
     if (listener === null) return;
-    callSafely(`onError of ${this.#owner}`, () => listener(id, error as Error));
+    const failed = (thrown: unknown) => {
+      this.#count();
+      warnOf(`onError of ${this.#owner}`, thrown);
+    };
+    try {
+      const result = listener(id, error as Error);
+      if (isThenable(result)) Promise.resolve(result).catch(failed);
+    } catch (thrown) {
+      failed(thrown);
+    }
   }
 
   /** Between two callbacks, so that it is told in a tick, and before the `onDisconnect`. */
   #rejected(connection: Connection | null, error: unknown): void {
+    this.#count();
     this.#group.notify({
       perform: () => this.#thrown(connection, error),
       dropped: () => {
@@ -69,5 +81,9 @@ export class Faults {
 
   #warn(error: unknown): void {
     warnOf(`a callback of ${this.#owner}`, error);
+  }
+
+  #count(): void {
+    this.#group.counts[Count.CALLBACK_ERRORS] += 1;
   }
 }

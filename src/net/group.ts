@@ -18,11 +18,13 @@ import { ActivityList } from './activity-list.js';
 import { Alarm } from './alarm.js';
 import type { ConnectionSettings } from './config.js';
 import type { Connection } from './connection.js';
+import type { Counts } from './counts.js';
 import type { Outbox } from './outbox.js';
 import { ReadBuffer } from './read-buffer.js';
 
 /** The server or client that the connections belong to. */
 export interface Owner {
+  readonly counts: Counts;
   /** Calls `onData`, or `onDrained`, and sees to what they throw. */
   received(connection: Connection, data: Uint8Array): void;
   drained(connection: Connection): void;
@@ -46,6 +48,7 @@ export interface Task {
 
 export class Group implements Guest, Task {
   readonly owner: Owner;
+  readonly counts: Counts;
   readonly settings: ConnectionSettings;
   readonly host: GuestHost;
   readonly buffer: ReadBuffer;
@@ -83,6 +86,7 @@ export class Group implements Guest, Task {
   ) {
     const { idleTimeoutMs } = settings;
     this.owner = owner;
+    this.counts = owner.counts;
     this.settings = settings;
     this.host = loop.admit(this);
     this.buffer = new ReadBuffer(settings.bufferSizeBytes, roomBytes);

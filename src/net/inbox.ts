@@ -7,6 +7,7 @@
 import { typeErrorWith } from '../errors.js';
 import { READ_BUDGET_BYTES } from '../limits.js';
 import type { Connection } from './connection.js';
+import { Count } from './counts.js';
 import type { NetStream } from './endpoint.js';
 import type { Group } from './group.js';
 import type { Outbox } from './outbox.js';
@@ -87,7 +88,9 @@ export class Inbox {
   }
 
   #received(data: Uint8Array): void {
-    this.bytesRead += data.length;
+    const { length } = data;
+    this.bytesRead += length;
+    this.#group.counts[Count.BYTES_READ] += length;
     this.#group.owner.received(this.#connection, data);
   }
 

@@ -9,6 +9,7 @@ export type {
   TcpServerConfig,
 } from './config.js';
 export type { Connection } from './connection.js';
+export type { ClientMetrics, ServerMetrics, TrafficMetrics } from './counts.js';
 export { encodeLine } from './encode-line.js';
 export type {
   BroadcastOptions,

@@ -13,6 +13,7 @@ import { Acceptor, bindAt } from './acceptor.js';
 import type { ServerSettings } from './config.js';
 import type { Connection } from './connection.js';
 import { Connections } from './connections.js';
+import { type Counts, createCounts, type ServerMetrics, serverMetrics } from './counts.js';
 import { bytesOf } from './data.js';
 import type { NetStream } from './endpoint.js';
 import type {
@@ -42,6 +43,8 @@ export interface ServerPart {
   context?: ServerContext;
   /** @default as many as the settings allow, for itself alone */
   slots?: Slots;
+  /** Counted on from there. @default its own, from 0 */
+  counts?: Counts;
 }
 
 export class LocalServer implements ServerContext {
@@ -57,12 +60,13 @@ export class LocalServer implements ServerContext {
     loop: EventLoop,
     settings: ServerSettings,
     handler: NetworkHandler,
-    { context, slots = new OwnSlots(settings.maxConnections) }: ServerPart = {},
+    part: ServerPart = {},
   ) {
     this.#settings = settings;
     const keeper = {
-      context: context ?? this,
-      slots,
+      context: part.context ?? this,
+      slots: part.slots ?? new OwnSlots(settings.maxConnections),
+      counts: part.counts ?? createCounts(),
       emptied: () => this.#finishIfDone(),
       rang: (settledMs: number) => this.#rang(settledMs),
       dismissed: () => this.#finish(),
@@ -80,6 +84,10 @@ export class LocalServer implements ServerContext {
 
   get isListening(): boolean {
     return this.#state === State.LISTENING;
+  }
+
+  metrics(): ServerMetrics {
+    return serverMetrics([this.#connections.counts]);
   }
 
   listen(): void {

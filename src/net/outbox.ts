@@ -10,6 +10,7 @@
  * that is ready has been handled: it is *deferred*.
  */
 import type { Connection } from './connection.js';
+import { Count } from './counts.js';
 import type { NetStream } from './endpoint.js';
 import type { Group } from './group.js';
 import { WriteQueue } from './write-queue.js';
@@ -148,6 +149,7 @@ export class Outbox {
   #wrote(sizeBytes: number): void {
     if (sizeBytes === 0) return;
     this.bytesWritten += sizeBytes;
+    this.#group.counts[Count.BYTES_WRITTEN] += sizeBytes;
     this.#connection.touch();
   }
 

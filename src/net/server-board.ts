@@ -8,6 +8,7 @@
  * late from the one before changes nothing any more.
  */
 import type { SourceHandle } from '../poll/source-handle.js';
+import { Count, COUNTS, type Counts, type ServerMetrics, serverMetrics } from './counts.js';
 import type { Slots } from './slots.js';
 
 /** More than a process can have descriptors. */
@@ -27,8 +28,8 @@ export const MOVING_MAX = 1024;
 /** Those that were sent last; with the one that is being sent, or taken, all that may be moving. */
 const TRAIL_LENGTH = 2 * MOVING_MAX;
 
-/** Of each shard: the serial of its next connection, and descriptors with their generations. */
-const SHARD_NUMBERS = 1 + 2 * TRAIL_LENGTH;
+/** Of each shard: the serial of its next connection, descriptors with their generations, counts. */
+const SHARD_NUMBERS = 1 + 2 * TRAIL_LENGTH + COUNTS;
 
 /** Of each shard: its connections, whether it serves, and how many were sent to it. */
 const SHARD_WORDS = 3;
@@ -96,8 +97,10 @@ export class ServerBoard {
     return Atomics.load(this.#open, shard) >>> COUNT_BITS;
   }
 
-  /** Its connections are gone, and those that were on their way to it. */
+  /** Its connections are gone, and those that were on their way to it; nobody serves there now. */
   forfeit(shard: number): void {
+    const counts = this.countsOf(shard);
+    counts[Count.CLOSED] = counts[Count.OPENED];
     for (;;) {
       const word = Atomics.load(this.#open, shard);
       const next = ((word >>> COUNT_BITS) + 1) << COUNT_BITS;
@@ -159,6 +162,18 @@ export class ServerBoard {
       const at = trailOf(shard) + 2 * index;
       return { fd: this.#numbers[at], generation: this.#numbers[at + 1] };
     });
+  }
+
+  // --- Counts ------------------------------------------------------------
+
+  /** Written by the thread of the shard, over all its lives; by home in between. */
+  countsOf(shard: number): Counts {
+    const first = trailOf(shard) + 2 * TRAIL_LENGTH;
+    return this.#numbers.subarray(first, first + COUNTS);
+  }
+
+  metrics(): ServerMetrics {
+    return serverMetrics(Array.from({ length: this.#shards }, (_, at) => this.countsOf(at)));
   }
 
   // --- The address -------------------------------------------------------

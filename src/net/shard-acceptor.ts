@@ -4,6 +4,7 @@ import type { ActorRef } from '../actor/actor-ref.js';
 import { Handler } from '../loop/handler.js';
 import { currentDriver } from '../poll/current-driver.js';
 import { Acceptor, type Bound, type Reception, unbind } from './acceptor.js';
+import { Count } from './counts.js';
 import type { NetStream } from './endpoint.js';
 import type { NetAddress } from './handlers.js';
 import { tooMany } from './server-errors.js';
@@ -61,6 +62,8 @@ export class ShardAcceptor extends Handler<never> implements Reception {
     for (const shard of this.#board.byLoad()) {
       const epoch = this.#board.take(shard);
       if (epoch === null) {
+        // On the thread of the first shard, which counts for it.
+        this.#board.countsOf(0)[Count.FAILED] += 1;
         this.refused(tooMany(current, this.#plan.settings.maxConnections));
         break;
       }

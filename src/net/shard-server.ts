@@ -127,9 +127,12 @@ export class ShardServer extends Handler<Order> {
     const handler = new HandlerClass(...args);
     requireNetworkHandler(handler);
     const { settings } = this.#plan;
-    const slots = this.#board.slotsOf(this.#shard);
+    const part = {
+      slots: this.#board.slotsOf(this.#shard),
+      counts: this.#board.countsOf(this.#shard),
+    };
     // An earlier life may have chosen the port, or another shard.
-    this.#server = new LocalServer(context, withPort(settings, this.#board), handler, { slots });
+    this.#server = new LocalServer(context, withPort(settings, this.#board), handler, part);
     if (!settings.reusePort) this.#server.open();
     else if (this.#board.isEstablished) this.#server.listen();
     this.#board.setUp(this.#shard, true);

@@ -13,6 +13,7 @@ import type { ActorSystem } from '../actor/actor-system.js';
 import type { ShardExitEvent } from '../actor/reports.js';
 import { nativeDriver } from '../poll/native-driver.js';
 import type { ServerSettings } from './config.js';
+import type { ServerMetrics } from './counts.js';
 import type { NetAddress } from './handlers.js';
 import { isUnix } from './endpoint.js';
 import { MOVING_MAX, ServerBoard } from './server-board.js';
@@ -78,6 +79,10 @@ export class ShardedServer {
 
   get isListening(): boolean {
     return this.#state === State.LISTENING;
+  }
+
+  metrics(): ServerMetrics {
+    return this.#board.metrics();
   }
 
   async listen(): Promise<void> {

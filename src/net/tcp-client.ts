@@ -3,6 +3,7 @@ import { EventLoop } from '../loop/event-loop.js';
 import { ClientLink, type ClientState } from './client-link.js';
 import { resolveClientConfig, type TcpClientConfig } from './config.js';
 import type { Connection } from './connection.js';
+import { type ClientMetrics, clientMetrics } from './counts.js';
 import { bytesOf } from './data.js';
 import { type ClientHandler, type Data, requireClientHandler } from './handlers.js';
 
@@ -42,6 +43,11 @@ export class TcpClient {
   /** The connection there is, until `onDisconnect`: its addresses and counts; else null. */
   get connection(): Connection | null {
     return this.#link.connection;
+  }
+
+  /** What was counted up to now, over all its connections; a copy. */
+  metrics(): ClientMetrics {
+    return clientMetrics(this.#link.counts);
   }
 
   /**

@@ -12,6 +12,7 @@ import { EventLoop } from '../loop/event-loop.js';
 import { requireDuration, requireOptions } from '../validate.js';
 import { resolveServerConfig, type TcpServerConfig } from './config.js';
 import type { Connection } from './connection.js';
+import type { ServerMetrics } from './counts.js';
 import {
   type BroadcastOptions,
   type Data,
@@ -119,6 +120,15 @@ export class TcpServer<W extends EventLoop | ActorSystem = EventLoop> implements
    */
   get connectionCount(): number {
     return this.#server.connectionCount;
+  }
+
+  /**
+   * What was counted up to now; a copy. Good before `listen()` and after `stop()`
+   * as well. On shards it is summed over all of them, those included that have
+   * died; what they are counting at this moment may be missing.
+   */
+  metrics(): ServerMetrics {
+    return this.#server.metrics();
   }
 
   /** Whether it takes connections. */

@@ -124,6 +124,11 @@ for (const { name, shards, isUnix, reusePort } of CASES) {
           await eventually(() => expect(peer.receivedBytes - before).to.equal(sent.length));
         }),
       );
+      const commandBytes = 3 * count;
+      const { bytesRead, bytesWritten } = server.metrics();
+      expect(bytesRead).to.equal(8 * sent.length + commandBytes);
+      const answered = peers.reduce((sum, peer) => sum + peer.receivedBytes, 0);
+      expect(bytesWritten).to.equal(answered);
       expect(Atomics.load(words, ANNOUNCEMENTS)).to.equal(Math.max(1, shards));
       await server.stop();
       await Promise.all(peers.map((peer) => peer.seesEnd()));
@@ -156,6 +161,7 @@ for (const { name, shards, isUnix, reusePort } of CASES) {
       await tooMany.seesEnd();
       await eventually(() => expect(Atomics.load(words, REFUSALS)).to.equal(before + 1));
       expect(server.connectionCount).to.equal(maxConnections);
+      expect(server.metrics().refused).to.equal(before + 1);
       peers[0].socket.destroy();
       await eventually(() => expect(server.connectionCount).to.equal(maxConnections - 1));
       await who(await peerOf(at));
@@ -238,6 +244,8 @@ for (const { name, shards, isUnix, reusePort } of CASES) {
       await Promise.all(peers.map((peer) => peer.seesEnd()));
       await eventually(() => expect(Atomics.load(words, DISCONNECTS)).to.equal(count));
       expect(Atomics.load(words, OTHER_ERRORS)).to.equal(count);
+      expect(server.metrics()).to.include({ accepted: count + 1, closed: count });
+      expect(server.metrics().callbackErrors).to.equal(count);
       await who(last);
       expect(server.connectionCount).to.equal(1);
     });
@@ -271,6 +279,9 @@ for (const { name, shards, isUnix, reusePort } of CASES) {
         );
         for (const { socket } of storm) socket.destroy();
         await eventually(() => expect(server.connectionCount).to.equal(others.length));
+        const { accepted, closed } = server.metrics();
+        expect(accepted - closed).to.equal(others.length);
+        expect(accepted).to.be.at.least(24 * (death + 1));
         // The address is the same, also where the acceptor has died.
         await eventually(() => expect(Atomics.load(words, HANDLERS)).to.equal(shards + death + 1));
         expect(server.localAddress).to.deep.equal(at);

@@ -68,6 +68,7 @@ const SUBJECTS: Record<string, Subject> = {
     members: {
       localAddress: NOTHING,
       connectionCount: NOTHING,
+      metrics: NOTHING,
       isListening: NOTHING,
       listen: NOTHING,
       stop: () => [{ timeoutMs: 1 }],
@@ -86,6 +87,7 @@ const SUBJECTS: Record<string, Subject> = {
     members: {
       state: NOTHING,
       connection: NOTHING,
+      metrics: NOTHING,
       connect: NOTHING,
       send: () => ['data'],
       pauseReads: NOTHING,
