@@ -1,4 +1,4 @@
-import type { Deferred, Expiring, Guest, GuestHost } from '../loop/guest.js';
+import type { Deferred, Expiring, Guest, GuestAddress, GuestHost } from '../loop/guest.js';
 import type { Timeout } from '../loop/timer-wheel.js';
 import type { Driver } from '../poll/driver.js';
 import type { Interest } from '../poll/interest.js';
@@ -60,6 +60,14 @@ export class ContextGuest implements Guest, GuestHost {
 
   defer(deferred: Deferred): boolean {
     return this.#host.defer(deferred);
+  }
+
+  address(): GuestAddress {
+    return this.#host.address();
+  }
+
+  mailed(subject: number, bytes: Uint8Array): void {
+    this.#guest.mailed?.(subject, bytes);
   }
 
   escaped(error: unknown): void {

@@ -12,13 +12,17 @@ import {
 } from '../loop/crossing.js';
 import { Sender } from '../loop/sender.js';
 import { nativeDriver } from '../poll/native-driver.js';
+import { GuestMail } from '../loop/guest.js';
 import { registerCarrier } from './codec/carriers.js';
+import { type ConnectionHandle, ConnectionSender } from './connection-sender.js';
 import { CONTROL_BYTES } from './control.js';
 import { SharedInlet } from './inlet.js';
 import { Outlet } from './outlet.js';
 
-/** Its number among what crosses threads as itself. */
+/** Their numbers among what crosses threads as itself. */
 const SENDER_CARRIER = 0;
+const GUEST_MAIL_CARRIER = 3;
+const CONNECTION_CARRIER = 4;
 
 /** Threads are the machine's, whatever a loop stands on. */
 const { threads } = nativeDriver;
@@ -72,4 +76,19 @@ registerCarrier<Sender>({
   type: Sender,
   fields: ['transferHandle'],
   create: (handle) => new Sender(sharedMemory.connect(handle as SenderHandle)),
+});
+
+registerCarrier<ConnectionSender>({
+  id: CONNECTION_CARRIER,
+  type: ConnectionSender,
+  fields: ['transferHandle'],
+  create: (handle) => new ConnectionSender(handle as ConnectionHandle),
+});
+
+registerCarrier<GuestMail>({
+  id: GUEST_MAIL_CARRIER,
+  type: GuestMail,
+  fields: ['guest', 'subject', 'bytes'],
+  create: (guest, subject, bytes) =>
+    new GuestMail(guest as number, subject as number, bytes as Uint8Array),
 });

@@ -14,7 +14,7 @@ import type { Token } from '../poll/token.js';
 import { requireDuration, requirePeriod } from '../validate.js';
 import { type LoopPool, openLoopPool } from './computing.js';
 import { type EventLoopConfig, type ResolvedConfig, resolveConfig } from './config.js';
-import { type Guest, type GuestHost, Guests } from './guest.js';
+import { type Guest, type GuestHost, GuestMail, Guests } from './guest.js';
 import { type Handler, requireHandler } from './handler.js';
 import { Inbox } from './inbox.js';
 import { createCounters, type LoopMetrics } from './metrics.js';
@@ -203,7 +203,7 @@ export class EventLoop<M = unknown, T = unknown> {
     void this.#pool?.close({ drain: false });
     const undelivered = this.#inbox.close();
     if (!this.#inTick) this.#endRun();
-    return undelivered;
+    return undelivered.filter((message) => !(message instanceof GuestMail));
   }
 
   /** As {@link close}; messages that were never delivered are dropped. */
@@ -348,6 +348,10 @@ export class EventLoop<M = unknown, T = unknown> {
       registry: this.#registry,
       driver: this.#driver,
       defer: (deferred) => this.#inTick && this.#ticker.defer(deferred),
+      openMail: () => {
+        this.#ticker.mailedGuests = this.#guests;
+        return this.#inbox.transfer();
+      },
     });
     return this.#guests.admit(guest);
   }

@@ -10,15 +10,18 @@
  *                              └── recipient.ready(bits)
  *   timeout  ── payload ───────┬── handler.timeout(loop, payload, ...)
  *                              └── expiring.expire(settledMs)
+ *   message  ── class ─────────┬── handler.notify(loop, message)
+ *                              └── guest.mailed(subject, bytes)
  *
  * All rules of the tick hold for guests as they hold for handlers; their
- * timeouts count for `timerCapacity`.
+ * timeouts count for `timerCapacity`, and their mail for `notifyCapacity`.
  */
 import type { Driver } from '../poll/driver.js';
 import type { Interest } from '../poll/interest.js';
 import { PollOpt } from '../poll/poll-opt.js';
 import type { Recipient, Registry } from '../poll/registry.js';
 import type { Source } from '../poll/source.js';
+import type { SenderHandle } from './crossing.js';
 import type { EventLoop } from './event-loop.js';
 import type { Timeout } from './timer-wheel.js';
 
@@ -32,6 +35,28 @@ export interface Guest {
    * nothing is delivered afterwards; what is still open is the guest's to close.
    */
   dismissed(): void;
+  /** What was sent to its {@link GuestHost.address}, in the order of messages. */
+  mailed?(subject: number, bytes: Uint8Array): void;
+}
+
+/** A message to a guest, which comes through the channel of the loop as any other. */
+export class GuestMail {
+  readonly guest: number;
+  /** What of the guest's it concerns. */
+  readonly subject: number;
+  readonly bytes: Uint8Array;
+
+  constructor(guest: number, subject: number, bytes: Uint8Array) {
+    this.guest = guest;
+    this.subject = subject;
+    this.bytes = bytes;
+  }
+}
+
+/** Where mail for a guest goes, from any thread. */
+export interface GuestAddress {
+  readonly loop: SenderHandle;
+  readonly guest: number;
 }
 
 /** What a guest's timeout calls. */
@@ -69,6 +94,9 @@ export interface GuestHost {
    */
   defer(deferred: Deferred): boolean;
 
+  /** Its own, never that of another guest. Throws MillraceError ERR_CHANNEL_CLOSED. */
+  address(): GuestAddress;
+
   /**
    * Where what a callback threw goes if the guest does not handle it: it ends
    * the run, by being thrown on, or is the crash of the actor.
@@ -94,12 +122,17 @@ export interface GuestParts {
   registry: Registry;
   driver: Driver;
   readonly defer: (deferred: Deferred) => boolean;
+  /** Has mail delivered from now on, which other threads can send under this handle. */
+  readonly openMail: () => SenderHandle;
 }
 
 /** The guests of a loop. */
 export class Guests {
   readonly #parts: GuestParts;
   readonly #guests = new Set<Guest>();
+  /** Those that have an address. */
+  readonly #numbered = new Map<number, Guest>();
+  #lastNumber = 0;
 
   constructor(parts: GuestParts) {
     this.#parts = parts;
@@ -107,7 +140,8 @@ export class Guests {
 
   admit(guest: Guest): GuestHost {
     this.#guests.add(guest);
-    const { loop, registry, driver, defer } = this.#parts;
+    const { loop, registry, driver, defer, openMail } = this.#parts;
+    let number = 0;
     return {
       driver,
       get isRunning() {
@@ -124,11 +158,28 @@ export class Guests {
       escaped: (error) => {
         throw error;
       },
-      leave: () => void this.#guests.delete(guest),
+      address: () => {
+        const handle = openMail();
+        if (number === 0) {
+          number = this.#lastNumber += 1;
+          this.#numbered.set(number, guest);
+        }
+        return { loop: handle, guest: number };
+      },
+      leave: () => {
+        this.#guests.delete(guest);
+        this.#numbered.delete(number);
+      },
     };
   }
 
+  /** What is for one that has left is for nobody. */
+  deliver({ guest, subject, bytes }: GuestMail): void {
+    this.#numbered.get(guest)?.mailed?.(subject, bytes);
+  }
+
   dismissAll(): void {
+    this.#numbered.clear();
     for (const guest of this.#guests) {
       this.#guests.delete(guest);
       guest.dismissed();

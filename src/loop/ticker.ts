@@ -31,7 +31,7 @@ import { Budget } from './budget.js';
 import type { ResolvedConfig } from './config.js';
 import type { EventLoop } from './event-loop.js';
 import { FollowUp } from './follow-up.js';
-import { type Deferred, GuestTimer } from './guest.js';
+import { type Deferred, GuestMail, type Guests, GuestTimer } from './guest.js';
 import type { Handler } from './handler.js';
 import type { Inbox } from './inbox.js';
 import { Lookout } from './lookout.js';
@@ -105,6 +105,9 @@ export class Ticker<M, T> {
 
   /** The latest sample. */
   nowMs = 0;
+
+  /** Set when messages may be for guests, so that others are not looked at until then. */
+  mailedGuests: Guests | null = null;
 
   constructor(parts: TickerParts<M, T>) {
     const { config } = parts;
@@ -393,7 +396,11 @@ export class Ticker<M, T> {
       // A throw, here of a lane that is broken, ends the run as any other.
       const message = this.#inbox.take();
       this.#counters.messages += 1;
-      handler.notify?.(this.#loop, message);
+      if (this.mailedGuests !== null && message instanceof GuestMail) {
+        this.mailedGuests.deliver(message);
+      } else {
+        handler.notify?.(this.#loop, message);
+      }
       if (this.#budget.isSpent()) break;
     }
     this.#inbox.publishReleases();

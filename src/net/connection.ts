@@ -9,6 +9,7 @@
  * being written. LINGERING: all is written, and the peer is to end its half.
  * CLOSED: the descriptor is gone, and `onDisconnect` due or done.
  */
+import type { Gate } from '../channel/gate.js';
 import { Interest } from '../poll/interest.js';
 import type { ActivityList, Member } from './activity-list.js';
 import type { NetStream } from './endpoint.js';
@@ -114,6 +115,16 @@ export class Connection {
     return this.isOpen && this.#outbox.sendShared(data, shared);
   }
 
+  /** @internal For senders on other threads. */
+  get gate(): Gate {
+    return this.#outbox.gate;
+  }
+
+  /** @internal What one of them has sent. */
+  mailed(data: Uint8Array): void {
+    this.#outbox.mailed(data, this.isOpen);
+  }
+
   /** @internal False if there is nothing to be read any more. */
   pause(): boolean {
     this.#inbox.pause();
@@ -189,6 +200,7 @@ export class Connection {
     // The write may have failed, and that has ended it.
     if (!this.isOpen) return true;
     this.#state = State.CLOSING;
+    this.#outbox.endMail();
     this.reason = reason;
     if (this.queuedBytes === 0) {
       this.#finish();

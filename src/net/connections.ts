@@ -130,6 +130,10 @@ export class Connections implements Owner, Reception {
     }
   }
 
+  mailed(id: number, data: Uint8Array): void {
+    this.all.get(id)?.mailed(data);
+  }
+
   // --- The end -----------------------------------------------------------
 
   closed(): void {

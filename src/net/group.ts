@@ -30,6 +30,8 @@ export interface Owner {
   drained(connection: Connection): void;
   /** The connection is closed; a notice of it is on its way. */
   closed(connection: Connection): void;
+  /** Another thread has sent this to the connection of that id. */
+  mailed?(id: number, data: Uint8Array): void;
   /** The notice: calls `onError`, if there is an error, and `onDisconnect`. */
   disconnected(connection: Connection): void;
   /** What was due by then is; returns when the next thing will be. */
@@ -119,6 +121,10 @@ export class Group implements Guest, Task {
       // Something was thrown: the rest comes in another tick.
       if (this.#notices.length > 0) this.setAlarm(-Infinity);
     }
+  }
+
+  mailed(id: number, data: Uint8Array): void {
+    this.dispatch({ perform: () => this.owner.mailed?.(id, data) }, 0);
   }
 
   /** To be told when the callback under way has returned, or else in the next tick. */

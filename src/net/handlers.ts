@@ -6,15 +6,14 @@
  * never nested in one another. What a callback brings about itself (the end of
  * a connection, an error) is told after it has returned.
  */
+import type { ConnectionSender } from '../channel/connection-sender.js';
+import type { Data } from '../data.js';
 import { invalidType } from '../errors.js';
 import type { SocketAddress } from '../socket/address.js';
 import type { UnixAddress } from '../socket/unix-address.js';
 import { requireObject } from '../validate.js';
 import type { Connection } from './connection.js';
 import type { TcpClient } from './tcp-client.js';
-
-/** What is sent: bytes, or text, which goes as UTF-8. */
-export type Data = Uint8Array | string;
 
 /** Where a server listens, or a connection leads to. */
 export type NetAddress = SocketAddress | UnixAddress;
@@ -63,6 +62,12 @@ export interface ServerContext {
 
   /** From before `onConnect` until `onDisconnect` has returned; else undefined. */
   connection(id: number): Connection | undefined;
+
+  /**
+   * What sends to this connection from any thread, and never to another.
+   * Undefined if there is no such connection, or it is being closed.
+   */
+  sender(id: number): ConnectionSender | undefined;
 }
 
 /** Options of `broadcast()`. */

@@ -1,4 +1,9 @@
 /** The public exports of `millrace/net`. */
+import { sharedMemory } from '../channel/shared-memory.js';
+import { provideCrossing } from '../loop/crossing.js';
+
+export { type ConnectionHandle, ConnectionSender } from '../channel/connection-sender.js';
+export type { Data } from '../data.js';
 export type { ChunkDecoder } from './chunk-decoder.js';
 export type { ClientState } from './client-link.js';
 export type {
@@ -14,7 +19,6 @@ export { encodeLine } from './encode-line.js';
 export type {
   BroadcastOptions,
   ClientHandler,
-  Data,
   DisconnectReason,
   NetAddress,
   NetworkHandler,
@@ -30,3 +34,6 @@ export {
 } from './line-decoder.js';
 export { TcpClient } from './tcp-client.js';
 export { type ServerStopOptions, type ShardedServerOptions, TcpServer } from './tcp-server.js';
+
+// A thread may have nothing but a sender.
+provideCrossing(sharedMemory);

@@ -7,6 +7,7 @@
  * It lives on a loop, or in an actor, as a guest: whatever else the loop
  * serves, its handler sees nothing of the server, and the tokens are its own.
  */
+import { ConnectionSender } from '../channel/connection-sender.js';
 import type { EventLoop } from '../loop/event-loop.js';
 import { requireInteger, requireOptions } from '../validate.js';
 import { Acceptor, bindAt } from './acceptor.js';
@@ -14,15 +15,9 @@ import type { ServerSettings } from './config.js';
 import type { Connection } from './connection.js';
 import { Connections } from './connections.js';
 import { type Counts, createCounts, type ServerMetrics, serverMetrics } from './counts.js';
-import { bytesOf } from './data.js';
+import { bytesOf, type Data } from '../data.js';
 import type { NetStream } from './endpoint.js';
-import type {
-  BroadcastOptions,
-  Data,
-  NetAddress,
-  NetworkHandler,
-  ServerContext,
-} from './handlers.js';
+import type { BroadcastOptions, NetAddress, NetworkHandler, ServerContext } from './handlers.js';
 import { alreadyListening, serverStopped } from './server-errors.js';
 import { OwnSlots, type Slots } from './slots.js';
 import { copyOf } from './write-queue.js';
@@ -172,6 +167,14 @@ export class LocalServer implements ServerContext {
 
   connection(id: number): Connection | undefined {
     return this.#connections.all.get(id);
+  }
+
+  sender(id: number): ConnectionSender | undefined {
+    const connection = this.#connections.all.get(id);
+    if (connection === undefined || !connection.isOpen) return undefined;
+    const address = this.#connections.group.host.address();
+    const { buffer: gate } = connection.gate;
+    return new ConnectionSender({ millrace: 'connection', ...address, id, gate });
   }
 
   // --- The end -----------------------------------------------------------

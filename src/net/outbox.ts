@@ -9,6 +9,7 @@
  * and of what is broadcast, all goes out in one system call when everything
  * that is ready has been handled: it is *deferred*.
  */
+import { Gate } from '../channel/gate.js';
 import type { Connection } from './connection.js';
 import { Count } from './counts.js';
 import type { NetStream } from './endpoint.js';
@@ -27,6 +28,8 @@ export class Outbox {
   #isDeferred = false;
   /** Whether `onDrained` is due when the queue falls below the low mark. */
   #isDraining = false;
+  /** What senders on other threads are let through by. */
+  #gate: Gate | null = null;
   /** In which dispatch something was written last. */
   #writtenIn = 0;
   /** Whether the connection is not to be read until this has drained. */
@@ -83,6 +86,31 @@ export class Outbox {
     return true;
   }
 
+  get gate(): Gate {
+    return (this.#gate ??= Gate.create(this.#group.settings.highWaterMarkBytes));
+  }
+
+  /** From another thread, which was let through, so that it is taken whatever is queued by now. */
+  mailed(data: Uint8Array, isOpen: boolean): void {
+    this.gate.arrived(data.length);
+    if (!isOpen) return;
+    if (this.queuedBytes === 0) this.#defer(data);
+    const written = this.queuedBytes > 0 ? 0 : this.#writeFirst(data);
+    if (written < 0 || written === data.length) return;
+    this.#queue ??= new WriteQueue();
+    // It is nobody else's.
+    if (data.length > GATHERED_BYTES_MAX) this.#queue.share(data, written);
+    else this.#queue.push(data, written);
+    this.#queued();
+    // The queue drains then, in the end, which opens it again.
+    if (this.queuedBytes > this.#group.settings.highWaterMarkBytes) this.gate.isFull = true;
+  }
+
+  /** Nobody is let through any more. */
+  endMail(): void {
+    this.#gate?.end();
+  }
+
   /** Offers the kernel what was kept for the end of the phase. */
   writeDeferred(): void {
     if (!this.#isDeferred) return;
@@ -100,11 +128,13 @@ export class Outbox {
     if (!this.#isDraining || !isBelow) return false;
     this.#isDraining = false;
     this.isOverfull = false;
+    if (this.#gate !== null) this.#gate.isFull = false;
     return true;
   }
 
   /** Nothing is sent any more. */
   close(): void {
+    this.endMail();
     this.#isDeferred = false;
     this.#queue?.clear();
     this.#queue = null;

@@ -4,8 +4,8 @@ import { ClientLink, type ClientState } from './client-link.js';
 import { resolveClientConfig, type TcpClientConfig } from './config.js';
 import type { Connection } from './connection.js';
 import { type ClientMetrics, clientMetrics } from './counts.js';
-import { bytesOf } from './data.js';
-import { type ClientHandler, type Data, requireClientHandler } from './handlers.js';
+import { bytesOf, type Data } from '../data.js';
+import { type ClientHandler, requireClientHandler } from './handlers.js';
 
 /**
  * A client: one connection at a time to one address, again and again if it is

@@ -5,6 +5,8 @@
  *   new TcpServer(system, ...)   ShardedServer: one in each shard
  */
 import { ActorSystem } from '../actor/actor-system.js';
+import type { ConnectionSender } from '../channel/connection-sender.js';
+import type { Data } from '../data.js';
 import { invalidType } from '../errors.js';
 import { requireName } from '../actor/options.js';
 import { DEFAULT_STOP_TIMEOUT_MS } from '../limits.js';
@@ -15,7 +17,6 @@ import type { Connection } from './connection.js';
 import type { ServerMetrics } from './counts.js';
 import {
   type BroadcastOptions,
-  type Data,
   type NetAddress,
   type NetworkHandler,
   requireNetworkHandler,
@@ -208,6 +209,10 @@ export class TcpServer<W extends EventLoop | ActorSystem = EventLoop> implements
   /** As {@link ServerContext.connection}. @throws on shards MillraceError ERR_SERVER_ON_SHARDS */
   connection(id: number): Connection | undefined {
     return this.#local('connection()').connection(id);
+  }
+
+  sender(id: number): ConnectionSender | undefined {
+    return this.#local('sender()').sender(id);
   }
 
   #local(operation: string): LocalServer {

@@ -7,6 +7,8 @@ import { expect } from 'chai';
 import { ActorSystem, EventLoop, MillraceError, UdpSocket } from '../../src/index.js';
 import * as net from '../../src/net/index.js';
 import {
+  type ConnectionHandle,
+  ConnectionSender,
   encodeFrame,
   encodeLine,
   LengthPrefixedDecoder,
@@ -36,6 +38,12 @@ interface Subject {
 const NOTHING: Row = () => [];
 const loopOf = (own: Own) => own(new EventLoop());
 
+/** Of a connection that there never was. */
+function handleOf(own: Own): ConnectionHandle {
+  const loop = loopOf(own).channel().transfer();
+  return { millrace: 'connection', loop, guest: 1, id: 1, gate: new SharedArrayBuffer(12) };
+}
+
 /** A decoder that has begun to read something. */
 function begun<D extends { push(chunk: Uint8Array): void }>(decoder: D): D {
   decoder.push(Uint8Array.of(0));
@@ -50,7 +58,10 @@ const decoderMembers: Record<string, Row> = {
 };
 
 /** What is not for users: a part of the source, and not of its declarations. */
-const INTERNAL = new Set(['take', 'takeEnd', 'forget', 'hold', 'release', 'fail', 'heldBytes']);
+const INTERNAL = new Set([
+  ...['take', 'takeEnd', 'forget', 'hold', 'release', 'fail', 'heldBytes'],
+  'transferHandle',
+]);
 
 const FUNCTIONS: Record<string, Row> = {
   encodeFrame: () => ['payload', { headerBytes: 2 }],
@@ -79,6 +90,17 @@ const SUBJECTS: Record<string, Subject> = {
       pauseReads: () => [1],
       resumeReads: () => [1],
       connection: () => [1],
+      sender: () => [1],
+    },
+  },
+  ConnectionSender: {
+    construct: (own) => [handleOf(own)],
+    open: (own) => ConnectionSender.from(handleOf(own)),
+    members: {
+      id: NOTHING,
+      closed: NOTHING,
+      send: () => ['data'],
+      transfer: NOTHING,
     },
   },
   TcpClient: {

@@ -1,5 +1,7 @@
-import { invalidType } from '../errors.js';
-import type { Data } from './handlers.js';
+import { invalidType } from './errors.js';
+
+/** What is sent: bytes, or text, which goes as UTF-8. */
+export type Data = Uint8Array | string;
 
 /** The bytes of what a user sends. */
 export function bytesOf(data: Data): Uint8Array {
