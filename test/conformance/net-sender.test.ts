@@ -73,7 +73,8 @@ describeNet('senders to connections', (stage) => {
   it('N3: takes nothing while too much is queued or on its way, and then again', async () => {
     const highWaterMarkBytes = 1 << 20;
     const chunk = new Uint8Array(64 * 1024).fill(7);
-    const server = stage.serve(QUIET, { highWaterMarkBytes });
+    const loop = stage.running();
+    const server = stage.serve(QUIET, { highWaterMarkBytes }, loop);
     const peer = await stage.peer(server);
     peer.socket.pause();
     const sender = await senderOf(server, 1);
@@ -86,7 +87,11 @@ describeNet('senders to connections', (stage) => {
       while (sender.send(chunk)) taken += 1;
       expect(server.connection(1)!.queuedBytes).to.be.above(highWaterMarkBytes);
     });
-    expect(sender.send(chunk)).to.equal(false);
+    // Refused as well when nothing is on its way any more.
+    for (let round = 0; round < 5; round++) {
+      await eventually(() => expect(loop.metrics().pendingMessages).to.equal(0));
+      while (sender.send(chunk)) taken += 1;
+    }
     const { queuedBytes } = server.connection(1)!;
     expect(queuedBytes).to.be.at.most(2 * highWaterMarkBytes + 2 * chunk.length);
     peer.socket.resume();
@@ -94,6 +99,18 @@ describeNet('senders to connections', (stage) => {
     await eventually(() => expect(sender.send('x')).to.equal(true));
     await peer.receives(taken * chunk.length + 1);
     expect(peer.bytes.subarray(0, -1).equals(Buffer.alloc(taken * chunk.length, 7))).to.equal(true);
+  });
+
+  it('each sends to the connection of its own server, though their ids are the same', async () => {
+    const loop = stage.running();
+    const servers = [stage.serve(QUIET, {}, loop), stage.serve(QUIET, {}, loop)];
+    const [first, second] = [await stage.peer(servers[0]), await stage.peer(servers[1])];
+    const senders = [await senderOf(servers[0], 1), await senderOf(servers[1], 1)];
+    for (const [index, sender] of senders.entries()) {
+      expect(sender.send(`server ${index}`)).to.equal(true);
+    }
+    expect((await first.receives(8)).toString()).to.equal('server 0');
+    expect((await second.receives(8)).toString()).to.equal('server 1');
   });
 
   it('never sends to another connection, and is closed with its own', async () => {
@@ -140,7 +157,7 @@ describeNet('senders to connections', (stage) => {
 });
 
 describe('senders to connections of actors', function () {
-  this.timeout(20_000);
+  this.timeout(40_000);
   const own = closingAfterEach();
   const start = stagesAfterEach();
 
@@ -191,12 +208,20 @@ describe('senders to connections of actors', function () {
       args: [borrower],
     });
     await server.listen();
-    const peers = Array.from({ length: 4 }, () => new Peer(connectTo(server.localAddress!)));
-    own({ close: () => peers.forEach(({ socket }) => socket.destroy()) });
-    for (const peer of peers) {
+    /** A connection whose sender has arrived at the borrower, which has used it. */
+    const borrowed = async () => {
+      const peer = new Peer(connectTo(server.localAddress!));
+      own({ close: () => peer.socket.destroy() });
       peer.socket.on('error', () => undefined);
-      await eventually(() => expect(peer.text).to.match(/^(\d+:\d+):0\n\1:1\n\1:2\n$/));
-    }
+      // Where the acceptor has died, nobody takes it for a while.
+      await eventually(() =>
+        expect(peer.text.split('\n').length === 4 || peer.closed).to.equal(true),
+      );
+      expect(peer.text).to.match(/^(\d+:\d+):0\n\1:1\n\1:2\n$/);
+      return peer;
+    };
+    const peers: Peer[] = [];
+    while (peers.length < 4) peers.push(await borrowed());
     const said = peers.map(({ receivedBytes }) => receivedBytes);
     expect(await api.say('hello')).to.have.length(4);
     await Promise.all(peers.map((peer, index) => peer.receives(said[index] + 5)));
@@ -215,6 +240,12 @@ describe('senders to connections of actors', function () {
       if (threads[index] !== borrowers) await peer.seesEnd();
       else await eventually(() => expect(peer.text).to.include('again'));
     }
+    // Its next life lends as well.
+    await eventually(
+      async () => expect(await threadOf(await borrowed())).to.not.equal(borrowers),
+      15_000,
+    );
+    await server.stop();
     await system.stop();
   });
 });
