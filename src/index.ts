@@ -43,6 +43,8 @@ export type { CloseOptions, ComputePoolOptions, TaskOptions } from './compute/op
 export { reportProgress } from './compute/report-progress.js';
 export type { TaskModule } from './compute/task-module.js';
 export { TaskPriority } from './compute/task-priority.js';
+// For users' compilers: it says that `loop.compute` is a ComputePool. No name above leads there.
+export type {} from './compute/loop-pool.js';
 export { transfer } from './channel/transfer.js';
 export { ObjectPool, type ObjectPoolOptions } from './collections/object-pool.js';
 export { RingBuf, type RingBufOptions } from './collections/ring-buf.js';

@@ -15,10 +15,15 @@ import type { StopReason } from './stop-reason.js';
  * ERR_NOT_IN_ACTOR: the loop belongs to all actors of the shard. After the
  * instance has stopped, what would act for it throws ERR_ACTOR_STOPPED.
  *
+ * `ActorContext` alone fits the callbacks of every handler: it says more than
+ * the `EventLoop` of their signatures, so that with `unknown` for the messages
+ * neither would be assignable to the other.
+ *
  * @typeParam M messages of this actor
  * @typeParam T payloads of its timeouts
  */
-export interface ActorContext<M = unknown, T = unknown> extends EventLoop<M, T> {
+// oxlint-disable-next-line typescript/no-explicit-any
+export interface ActorContext<M = any, T = any> extends EventLoop<M, T> {
   /** This actor's own reference. */
   readonly self: ActorRef<M>;
 

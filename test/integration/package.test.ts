@@ -46,6 +46,8 @@ describe('the package', () => {
       'true',
       'true true true true 1',
       'object true',
+      '7 greeter',
+      '3 3 true',
       'closed mine',
       '',
     ]);
