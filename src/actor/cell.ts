@@ -200,8 +200,10 @@ export class Cell implements Mailbox, Parent {
   receive(message: unknown, request: Request | null): void {
     const { places, ring } = this;
     if (this.isPlain && ring.size === 0 && places !== null) {
+      const isOverrun = this.#isOverrun(places);
       places.releaseDelivered(this.slot);
-      this.#deliverMessage(message, request);
+      if (isOverrun) this.#drop('dropOldest', message, request);
+      else this.#deliverMessage(message, request);
       this.#admitWaiting();
     } else if (places === null) {
       this.#take(message, request);
@@ -216,13 +218,23 @@ export class Cell implements Mailbox, Parent {
 
   #receiveLater(places: Places, message: unknown, request: Request | null): void {
     const { capacity, overflow } = this.blueprint.options.mailbox;
-    if (overflow === 'refuse' || this.ring.size < capacity) {
+    if (overflow !== 'dropOldest' || this.ring.size < capacity) {
       this.#push(message, request);
     } else {
-      this.#drop(message, request);
+      this.#replaceOldest(message, request);
       // Of the two there is one less.
       places.release(this.slot);
     }
+  }
+
+  /**
+   * Whether so much was sent after the oldest message that the mailbox has no
+   * room for it. Of what other threads send it is seen here only: it waits in
+   * the channel of the loop until this thread is free.
+   */
+  #isOverrun(places: Places): boolean {
+    const { capacity, overflow } = this.blueprint.options.mailbox;
+    return overflow === 'dropOldest' && places.count(this.slot) > capacity;
   }
 
   /** Another thread gave a place back unused. */
@@ -245,7 +257,7 @@ export class Cell implements Mailbox, Parent {
     if (places === null) return this.ring.size < capacity;
     // With senders elsewhere there may be room although somebody waits here.
     if (this.waiting !== null && this.waiting.size > 0) return false;
-    if (overflow === 'refuse') return places.takeOwn(this.slot);
+    if (overflow !== 'dropOldest') return places.takeOwn(this.slot);
     if (this.ring.size >= capacity) return false;
     places.add(this.slot);
     return true;
@@ -280,25 +292,26 @@ export class Cell implements Mailbox, Parent {
       request?.fail(mailboxFull(this.ref, capacity));
       return false;
     }
-    this.#drop(message, request);
+    // In the place of the oldest it would overtake those that wait for one.
+    const waits = this.waiting !== null && this.waiting.size > 0;
+    if (waits || overflow === 'dropNewest') this.#drop('dropNewest', message, request);
+    else this.#replaceOldest(message, request);
     return true;
   }
 
-  /** Too much by one: the oldest, or this one. */
-  #drop(message: unknown, request: Request | null): void {
-    const { overflow, capacity } = this.blueprint.options.mailbox;
+  #replaceOldest(message: unknown, request: Request | null): void {
     const { ring } = this;
-    if (overflow === 'dropNewest') {
-      request?.fail(mailboxFull(this.ref, capacity));
-      this.shard.refuse(this.ref, 'dropNewest', message);
-      return;
-    }
-    const oldest = ring.message;
-    ring.request?.fail(mailboxFull(this.ref, capacity));
+    const { message: oldest, request: asked } = ring;
     ring.drop();
     // The ticket of the dropped message serves for this one.
     ring.push(message, request);
-    this.shard.refuse(this.ref, 'dropOldest', oldest);
+    this.#drop('dropOldest', oldest, asked);
+  }
+
+  /** Of a message that has no place in the mailbox. */
+  #drop(reason: 'dropOldest' | 'dropNewest', message: unknown, request: Request | null): void {
+    request?.fail(mailboxFull(this.ref, this.blueprint.options.mailbox.capacity));
+    this.shard.refuse(this.ref, reason, message);
   }
 
   // --- Delivery ----------------------------------------------------------
@@ -348,14 +361,16 @@ export class Cell implements Mailbox, Parent {
     this.issueTicket();
   }
 
-  /** Delivers the oldest message. Only to be called when there is one, and an instance. */
+  /** Delivers the oldest message or drops it. Only when there is one, and an instance. */
   deliverNext(): void {
-    const { ring } = this;
+    const { ring, places } = this;
     const { message, request } = ring;
+    const isOverrun = places !== null && this.#isOverrun(places);
     ring.drop();
-    if (this.places !== null) this.places.releaseDelivered(this.slot);
+    if (places !== null) places.releaseDelivered(this.slot);
     if (this.waiting !== null && this.waiting.size > 0) this.#admitWaiting();
-    this.#deliverMessage(message, request);
+    if (isOverrun) this.#drop('dropOldest', message, request);
+    else this.#deliverMessage(message, request);
   }
 
   #deliverMessage(message: unknown, request: Request | null): void {

@@ -335,7 +335,11 @@ export class Home implements ShardHost, ShardThreadsHost {
   async #stop(timeoutMs: number): Promise<void> {
     const deadlineMs = performance.now() + timeoutMs;
     // All together: an actor that drains may wait for the answer of another shard.
-    await Promise.all([this.#threads?.drain(timeoutMs), this.#shard.drain(timeoutMs)]);
+    const drained = this.#shard.drain(timeoutMs);
+    const stuck = (await this.#threads?.drain(timeoutMs)) ?? [];
+    await drained;
+    // They are ended all the same, which takes its time; nobody is to wait for them meanwhile.
+    for (const shard of stuck) this.#peers?.closeLink(shard);
     await this.#drainPool(Math.max(0, deadlineMs - performance.now()));
     this.#lastMetrics = await this.metrics();
     await this.#close();

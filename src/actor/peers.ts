@@ -69,6 +69,11 @@ export class Peers {
     return { shard, from, handle: loop.channel().transfer(), places: places!.buffer };
   }
 
+  /** Whether the system stops, as far as this thread knows. */
+  get isClosing(): boolean {
+    return this.#shard.isClosing;
+  }
+
   get deadlines(): Deadlines {
     return this.#shard.deadlines;
   }
@@ -140,10 +145,15 @@ export class Peers {
     this.link(shard).close({ kind: 'shardExit', error }, shardIsDown(shard, error));
   }
 
-  /** The system stops: nothing is sent or answered any more. */
-  close(): void {
+  /** The system stops: nothing is sent to that shard or answered by it any more. */
+  closeLink(shard: number): void {
     const error = actorStopped({ id: `the actor of ${this.system}` });
-    for (const link of this.others) link.close({ kind: 'system' }, error);
+    this.link(shard).close({ kind: 'system' }, error);
+  }
+
+  /** Nor to any other. */
+  close(): void {
+    for (const { shard } of this.others) this.closeLink(shard);
     present.delete(this.system);
   }
 

@@ -13,7 +13,7 @@
  *           SENT         what it had sent by then
  *   slot    GENERATION   of the actor there; 0: it takes nothing
  *           COUNT        messages that wait, or are on their way
- *           LIMIT        of the count; negative where the mailbox drops what is too much
+ *           LIMIT        of the count, and what becomes of one too many
  *           WAITING      1: somebody waits until this changes
  *   slot    OCCUPANT     generation of the latest actor there, also if it takes nothing
  *
@@ -48,6 +48,11 @@ const HEADER_WORDS = SENDERS_AT + (SHARDS_MAX + 2) * SENDER_WORDS;
 
 const Word = { GENERATION: 0, COUNT: 1, LIMIT: 2, WAITING: 3 } as const;
 const SLOT_WORDS = 4;
+
+/** In a LIMIT, besides the number: 0 where one too many is refused. */
+const DROPS_NEWEST = 1 << 29;
+const DROPS_OLDEST = 1 << 30;
+const LIMIT_MASK = DROPS_NEWEST - 1;
 
 const OCCUPANTS_AT = HEADER_WORDS + PLACES_MAX * SLOT_WORDS;
 
@@ -190,9 +195,8 @@ export class Places {
 
   #hold(slot: number): void {
     this.publishReleases();
-    const share = Math.floor(
-      Math.abs(this.#words[wordOf(slot) + Word.LIMIT]) * RELEASES_PER_CAPACITY,
-    );
+    const limit = this.#words[wordOf(slot) + Word.LIMIT] & LIMIT_MASK;
+    const share = Math.floor(limit * RELEASES_PER_CAPACITY);
     this.#heldMax = Math.min(Math.max(share, 1), RELEASES_MAX);
     this.#heldSlot = slot;
     this.#words[Header.HELD_SLOT] = slot;
@@ -258,12 +262,18 @@ export class Places {
 
   /** Whether the mailbox drops messages instead of refusing them. */
   drops(slot: number): boolean {
-    return this.#words[wordOf(slot) + Word.LIMIT] < 0;
+    return slot < PLACES_MAX && this.#words[wordOf(slot) + Word.LIMIT] > LIMIT_MASK;
   }
 
   capacity(slot: number): number {
     const limit = this.#words[wordOf(slot) + Word.LIMIT];
-    return limit < 0 ? -limit - DROPPED_IN_FLIGHT_MAX : limit;
+    const count = limit & LIMIT_MASK;
+    return (limit & DROPS_OLDEST) === 0 ? count : count - DROPPED_IN_FLIGHT_MAX;
+  }
+
+  /** Whether one more would cost none. */
+  hasRoom(slot: number): boolean {
+    return this.count(slot) < this.capacity(slot);
   }
 
   /** Of a message that was delivered, or not sent after all. */
@@ -302,7 +312,7 @@ export class Places {
   #take(at: number, slot: number, shard: number, sent: number): boolean {
     const noteAt = senderWordOf(shard);
     const words = this.#words;
-    const limit = Math.abs(words[at + Word.LIMIT]);
+    const limit = words[at + Word.LIMIT] & LIMIT_MASK;
     // A guess for the exchange, which tells what it really is.
     let count = words[at + Word.COUNT];
     if (count >= limit) count = Atomics.load(words, at + Word.COUNT);
@@ -334,9 +344,10 @@ function wordOf(slot: number): number {
 }
 
 /**
- * A mailbox that drops is bounded by its shard, which alone knows the oldest
- * message; what may be on its way to it is bounded here.
+ * The oldest message is known to the shard alone, which drops it when its turn
+ * comes; what may be on its way until then is bounded here.
  */
 function limitOf({ capacity, overflow }: MailboxPolicy): number {
-  return overflow === 'refuse' ? capacity : -(capacity + DROPPED_IN_FLIGHT_MAX);
+  if (overflow === 'dropOldest') return (capacity + DROPPED_IN_FLIGHT_MAX) | DROPS_OLDEST;
+  return overflow === 'dropNewest' ? capacity | DROPS_NEWEST : capacity;
 }

@@ -19,6 +19,8 @@ export class RemoteMailbox implements Mailbox, Place {
   readonly ref: ActorRef;
   #waiters: Waiters<unknown> | null = null;
   #isWatching = false;
+  /** Whether a stop was asked for here: its shard is yet to hear of it. */
+  #isStopping = false;
 
   constructor(link: Link, { slot, generation }: Place, name: string | null) {
     this.#link = link;
@@ -31,12 +33,12 @@ export class RemoteMailbox implements Mailbox, Place {
   /** An actor whose shard is down may live again. */
   get closed(): boolean {
     const { isReachable, places } = this.#link;
-    return isReachable && !places.isOpen(this.slot, this.generation);
+    return this.#isShut || (isReachable && !places.isOpen(this.slot, this.generation));
   }
 
   offer(message: unknown): boolean {
     const waits = this.#waiters !== null && this.#waiters.size > 0;
-    const reason = waits ? 'full' : this.#send(message);
+    const reason = waits ? this.#overflow : this.#send(message);
     return reason === null || this.#refuse(reason, message);
   }
 
@@ -44,12 +46,8 @@ export class RemoteMailbox implements Mailbox, Place {
     signal?.throwIfAborted();
     this.#waiters ??= new Waiters();
     if (this.#waiters.size === 0) {
-      const reason = this.#send(message);
+      const reason = this.#sendIfRoom(message);
       if (reason === null) return;
-      if (reason === 'dropNewest') {
-        this.#refuse(reason, message);
-        return;
-      }
       if (reason === 'shardExit') await this.#link.news();
       if (reason !== 'full') throw this.#errorFor(reason);
     }
@@ -97,6 +95,9 @@ export class RemoteMailbox implements Mailbox, Place {
   }
 
   stop(reason: StopReason, timeoutMs: number): Promise<void> {
+    this.#isStopping = true;
+    this.#waiters?.rejectAll(() => actorStopped(this.ref));
+    this.#stir();
     return new Promise((resolve) => {
       this.#link.outlast(MailKind.STOP, this, { reason, timeoutMs }, () => resolve());
     });
@@ -132,6 +133,20 @@ export class RemoteMailbox implements Mailbox, Place {
     return this.#link.absence;
   }
 
+  /** As {@link #send}; here a mailbox that drops messages when it is full is merely full. */
+  #sendIfRoom(message: unknown): RefusalReason | null {
+    const { isUp, places } = this.#link;
+    const isFull = isUp && places.drops(this.slot) && !places.hasRoom(this.slot);
+    if (isFull && places.isOpen(this.slot, this.generation)) return 'full';
+    const reason = this.#send(message);
+    return reason === 'dropNewest' ? 'full' : reason;
+  }
+
+  /** Nothing is sent after a stop, of this actor or of all, as on its own thread. */
+  get #isShut(): boolean {
+    return this.#isStopping || this.#link.peers.isClosing;
+  }
+
   #sent(): null {
     this.#link.places.sent(this.#link.peers.shard);
     return null;
@@ -149,12 +164,18 @@ export class RemoteMailbox implements Mailbox, Place {
 
   #takePlace(): RefusalReason | null {
     const { isUp, places, absence } = this.#link;
+    if (this.#isShut) return 'stopped';
     if (!isUp) return absence;
     const { peers, posted } = this.#link;
     const taken = places.take(this.slot, this.generation, peers.shard, posted);
     if (taken === Taken.DONE) return null;
     if (taken === Taken.GONE) return this.#link.isReachable ? 'stopped' : absence;
-    return places.drops(this.slot) ? 'dropNewest' : 'full';
+    return this.#overflow;
+  }
+
+  /** What becomes of one too many. */
+  get #overflow(): RefusalReason {
+    return this.#link.places.drops(this.slot) ? 'dropNewest' : 'full';
   }
 
   /** The message could not be sent; somebody in the shard may wait for its place. */
@@ -197,7 +218,7 @@ export class RemoteMailbox implements Mailbox, Place {
   #admit(waiters: Waiters<unknown>): void {
     while (waiters.size > 0) {
       try {
-        const reason = this.#send(waiters.next);
+        const reason = this.#sendIfRoom(waiters.next);
         if (reason === 'full') return;
         if (reason === null) waiters.admit();
         else waiters.reject(this.#errorFor(reason));

@@ -76,6 +76,8 @@ interface Place {
   address: PeerAddress | null;
   /** Whether its actors are in place. */
   isUp: boolean;
+  /** Whether a callback keeps it from answering, now that it is to end. */
+  isStuck: boolean;
   incarnation: number;
   generation: number;
   /** Over all incarnations. */
@@ -110,6 +112,7 @@ export class ShardThreads {
       thread: null,
       address: null,
       isUp: false,
+      isStuck: false,
       incarnation: 0,
       generation: 0,
       counters: createSharedCounters(),
@@ -135,11 +138,18 @@ export class ShardThreads {
     for (const each of this.#shards) each.life = this.#watch(each);
   }
 
-  /** The messages on their way have been delivered, or the time is over. */
-  async drain(timeoutMs: number): Promise<void> {
+  /**
+   * The messages on their way have been delivered, or the time is over. Returns
+   * the shards that do not answer, because a callback does not return.
+   */
+  async drain(timeoutMs: number): Promise<number[]> {
     this.#stopping.abort();
-    // A shard that does not answer, because a callback does not return, is ended all the same.
-    await this.#tellAll((control) => control.drain(timeoutMs), timeoutMs + DRAIN_GRACE_MS);
+    await this.#tellAll(async (control, each) => {
+      each.isStuck = true;
+      await control.drain(timeoutMs);
+      each.isStuck = false;
+    }, timeoutMs + DRAIN_GRACE_MS);
+    return this.#shards.filter(({ isStuck }) => isStuck).map(({ shard }) => shard);
   }
 
   /** Ends all threads. */
@@ -153,6 +163,8 @@ export class ShardThreads {
   async metrics(): Promise<ShardMetrics[]> {
     await this.#tellAll(async (control, each) => {
       const { thread } = each;
+      // What it has told last has to do.
+      if (each.isStuck) return;
       const seen = await control.metrics();
       // It may have died since it told.
       if (each.thread === thread) each.seen = seen;

@@ -7,7 +7,7 @@ import { eventually } from '../support/eventually.js';
 import { leavesNothingBehind } from '../support/leaks.js';
 import { random } from '../support/random.js';
 import { deaths, stopUnderLoad } from '../support/shard-load.js';
-import { hold, type PlayerRef, threadStagesAfterEach } from '../support/shards.js';
+import { block, hold, type PlayerRef, threadStagesAfterEach } from '../support/shards.js';
 import { rejectionOf } from '../support/thrown.js';
 import { weave } from '../support/weave.js';
 
@@ -76,7 +76,7 @@ describe('shards that die', function () {
     it(`A6: ${how}() between the death and the news of it learns the cause`, async () => {
       const { stage } = await staged();
       // What it is sent is taken for as long as it lives.
-      const mailbox = { capacity: 1, overflow: 'dropNewest' } as const;
+      const mailbox = { capacity: 1, overflow: 'dropOldest' } as const;
       const actor = await stage.spawnPlayer({ shard: 0, supervision: QUICK, mailbox });
       const other = await stage.spawnPlayer({ shard: 1 });
       const error = await rejectionOf(other.proxy<Player>().killAndCall(actor, how));
@@ -235,6 +235,18 @@ describe('shards that die', function () {
     this.timeout(120_000);
     const { seed } = random();
     expect(await deaths(20, seed), `seed ${seed}`).to.deep.equal([]);
+  });
+
+  it('A7: a callback that does not return does not hold up a stop for long', async () => {
+    const { stage, system } = await staged();
+    const actor = await stage.spawnPlayer({ shard: 0 });
+    await block(actor);
+    const asked = rejectionOf(actor.ask(['noted']));
+    const beganMs = performance.now();
+    await system.stop({ timeoutMs: 0 });
+    // 1 s for an answer, and 5 s for the thread to end; no 10 s more for its metrics.
+    expect(performance.now() - beganMs).to.be.below(11_000);
+    expect((await asked).code).to.equal('ERR_ACTOR_STOPPED');
   });
 });
 

@@ -8,7 +8,7 @@ import type { Player } from '../fixtures/actors/player.js';
 import { QUICK, stopOf } from '../support/actors.js';
 import { eventually } from '../support/eventually.js';
 import { leavesNothingBehind } from '../support/leaks.js';
-import { hold, PLAYER, type PlayerRef, threadStagesAfterEach } from '../support/shards.js';
+import { block, hold, PLAYER, type PlayerRef, threadStagesAfterEach } from '../support/shards.js';
 import { rejectionOf } from '../support/thrown.js';
 
 leavesNothingBehind();
@@ -205,6 +205,47 @@ for (const shards of [0, 2]) {
             const numbers = await actor.ask<number[][]>(['numbers']);
             expect(numbers.map(([, index]) => index)).to.deep.equal(kept);
           });
+        }
+      });
+
+      it('A10: what a busy actor has not come to yet is in its mailbox', async () => {
+        if (!isApart) return;
+        for (const overflow of ['dropOldest', 'dropNewest'] as const) {
+          const { system, spawnPlayer } = bound(await stage());
+          const actor = await spawnPlayer({ shard: 0, mailbox: { capacity: 3, overflow } });
+          const unblock = await block(actor);
+          const asked = actor.ask(['number', 0, 'asked']).catch(({ code }) => code as unknown);
+          for (let index = 0; index < 10; index++) {
+            expect(actor.send(['number', 0, index])).to.equal(true);
+          }
+          unblock();
+          const isOldest = overflow === 'dropOldest';
+          expect(await asked).to.equal(isOldest ? 'ERR_MAILBOX_FULL' : undefined);
+          // An ask might drop one as well.
+          await eventually(async () => expect((await system.metrics()).messages).to.equal(4));
+          const numbers = await actor.ask<unknown[][]>(['numbers']);
+          const kept = isOldest ? [7, 8, 9] : ['asked', 0, 1];
+          expect(numbers.map(([, index]) => index)).to.deep.equal(kept);
+          const { droppedOldest, droppedNewest } = await system.metrics();
+          expect([droppedOldest, droppedNewest]).to.deep.equal(isOldest ? [8, 0] : [0, 8]);
+        }
+      });
+
+      it('A5, A10: sendAsync() waits for room also where messages are dropped', async () => {
+        for (const overflow of ['dropOldest', 'dropNewest'] as const) {
+          const { system, spawnPlayer } = bound(await stage());
+          const one = { ...mailbox, capacity: 1, overflow };
+          const actor = await spawnPlayer({ shard: 0, mailbox: one });
+          const open = await hold(actor);
+          expect(actor.send(['number', 0, 0])).to.equal(true);
+          const waiting = actor.sendAsync(['number', 0, 1]);
+          // It would overtake the one that waits.
+          expect(actor.send(['number', 0, 2])).to.equal(true);
+          open();
+          await waiting;
+          await eventually(async () => expect((await system.metrics()).messages).to.equal(3));
+          const numbers = await actor.ask<number[][]>(['numbers']);
+          expect(numbers.map(([, index]) => index)).to.deep.equal([0, 1]);
         }
       });
 
@@ -417,6 +458,26 @@ for (const shards of [0, 2]) {
           refused += count - (await flood);
           // Whatever was taken and not delivered would be a dead letter more.
           expect((await system.metrics()).refusedStopped).to.equal(refused);
+        }
+      });
+
+      it('A7: nothing is sent after stop() was called, of an actor or of all', async () => {
+        const { system, spawnPlayer } = bound(await stage());
+        const actor = await spawnPlayer({ shard: 0 });
+        const other = await spawnPlayer({ shard: 0 });
+        for (const [stop, stopping] of [
+          [() => actor.stop(), actor],
+          [() => system.stop(), other],
+        ] as const) {
+          expect(stopping.closed).to.equal(false);
+          const stopped = stop();
+          expect(stopping.closed).to.equal(true);
+          expect(stopping.send(['noted'])).to.equal(false);
+          const errors = [stopping.ask(['noted']), stopping.sendAsync(['noted'])].map(rejectionOf);
+          for (const { code } of await Promise.all(errors)) {
+            expect(code).to.equal('ERR_ACTOR_STOPPED');
+          }
+          await stopped;
         }
       });
 

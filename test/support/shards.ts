@@ -46,9 +46,18 @@ export function threadStagesAfterEach(): (options?: SystemOptions) => Promise<Th
  * Makes an actor with a serial mailbox hold what is in it, and comes back when
  * it does. Returns what lets it go on.
  */
-export async function hold(actor: PlayerRef): Promise<() => void> {
+export function hold(actor: PlayerRef): Promise<() => void> {
+  return busy(actor, 'hold');
+}
+
+/** The same for the thread of the actor, which is kept in a callback. */
+export function block(actor: PlayerRef): Promise<() => void> {
+  return busy(actor, 'block');
+}
+
+async function busy(actor: PlayerRef, how: 'hold' | 'block'): Promise<() => void> {
   const words = new Int32Array(new SharedArrayBuffer(8));
-  actor.send(['hold', words]);
+  actor.send([how, words]);
   await eventually(() => expect(Atomics.load(words, 1)).to.equal(1));
   return () => {
     Atomics.store(words, 0, 1);

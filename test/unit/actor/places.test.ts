@@ -35,7 +35,17 @@ describe('Places', () => {
     expect(places.take(0, 2, SHARD, 1)).to.equal(Taken.DONE);
   });
 
-  it('a mailbox that drops is bounded by what may be on its way', () => {
+  it('A10: the newest is dropped where there is no place for it, exactly', () => {
+    const places = new Places();
+    places.open(0, 1, { ...REFUSE, overflow: 'dropNewest' }, 1);
+    expect(places.drops(0)).to.equal(true);
+    expect(places.capacity(0)).to.equal(2);
+    expect(places.take(0, 1, SHARD, 0)).to.equal(Taken.DONE);
+    expect(places.hasRoom(0)).to.equal(false);
+    expect(places.take(0, 1, SHARD, 1)).to.equal(Taken.FULL);
+  });
+
+  it('a mailbox that drops the oldest is bounded by what may be on its way', () => {
     const places = new Places();
     const policy = { ...REFUSE, overflow: 'dropOldest' } as const;
     places.open(0, 1, policy, DROPPED_IN_FLIGHT_MAX + 1);
@@ -155,6 +165,7 @@ describe('Places', () => {
     places.releaseDelivered(PLACES_MAX);
     places.lose(PLACES_MAX, 1, 1);
     expect(places.isOpen(PLACES_MAX, 1)).to.equal(true);
+    expect(places.drops(PLACES_MAX)).to.equal(false);
   });
 
   it('who waits for room is woken by a place given back, and by the end', async () => {
