@@ -54,12 +54,13 @@ export class Context implements TimerOwner, SourceOwner {
   async spawn(module: URL | HandlerClass, options?: SpawnOptions): Promise<ActorRef> {
     this.#requireLive();
     const { shard } = this.#cell;
+    if (this.#cell.isEnding) throw actorStopped(this.#cell.ref);
     const child = await shard.host.spawn(module, options, this.#cell);
-    if (this.#isLive) {
+    if (this.#isLive && !this.#cell.isEnding) {
       this.#cell.adopt(child);
       return child;
     }
-    // Nobody stops it with the instance that it belongs to.
+    // The children were stopped before the farewell: nobody would stop this one.
     await child.stopWith({ kind: 'parent' }, DEFAULT_STOP_TIMEOUT_MS);
     throw actorStopped(this.#cell.ref);
   }

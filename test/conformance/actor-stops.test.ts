@@ -226,6 +226,21 @@ describe('ends of actors', () => {
       expect(kinds).to.deep.equal(['parent', 'parent', 'stopped']);
     });
 
+    it('A7: are not spawned in stopped(), where nobody would stop them', async () => {
+      const { stage, play } = await playing();
+      const codes: unknown[] = [];
+      const stopped = async (loop: ActorContext) => {
+        codes.push((await rejectionOf(loop.spawn(Scripted, { args: [{}] }))).code);
+      };
+      const notify = fail;
+      const restarted = await play({ stopped, notify }, { supervision: QUICK });
+      await rejectionOf(restarted.ask('crash'));
+      await eventually(() => expect(stage.restarts).to.have.length(1));
+      await restarted.stop();
+      expect(codes).to.deep.equal(['ERR_ACTOR_STOPPED', 'ERR_ACTOR_STOPPED']);
+      expect((await stage.system.metrics()).actors).to.equal(0);
+    });
+
     it('A11: escalate crashes the parent with the child’s error', async () => {
       const { stage, play } = await playing();
       const error = new Error('of the child');
