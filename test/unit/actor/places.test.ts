@@ -114,7 +114,7 @@ describe('Places', () => {
     expect(other.count(0)).to.equal(2);
   });
 
-  it('what is held is told before another slot or its own thread is served', () => {
+  it('what is held is told before another slot, its own thread or its next actor is served', () => {
     const policy = { ...REFUSE, capacity: 256 };
     const others: ((places: Places) => void)[] = [
       (places) => places.releaseDelivered(1),
