@@ -127,6 +127,9 @@ export const PLACES_MAX = 2 ** 20;
 /** What may be on its way to a mailbox that drops what is too much. */
 export const DROPPED_IN_FLIGHT_MAX = 2 ** 16;
 
+/** Objects of a dead letter that are looked through for sources in flight; the upper ones first. */
+export const FLIGHT_SEARCH_MAX = 10_000;
+
 /** A shard that lived this long is not one that dies at once. */
 export const SHARD_CALM_MS = 500;
 

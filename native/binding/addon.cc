@@ -46,8 +46,8 @@ EnvState* EnvState::create(napi_env env) {
   }
   state->holds_++;
   // Last, so that whoever has entered has the hook that leaves.
-  InFlight::enter();
   state->thread_key_ = Threads::enter();
+  InFlight::enter(state->thread_key_);
   return state;
 }
 
@@ -126,7 +126,7 @@ void EnvState::shut_down(napi_async_cleanup_hook_handle hook) {
     if (poller != nullptr) poller->close();
   }
   descriptors.close_all();
-  InFlight::leave();
+  InFlight::leave(thread_key_);
   if (poll_thread_leased_) PollThread::release();
   if (doorbell_open_) {
     uv_close(reinterpret_cast<uv_handle_t*>(&doorbell_), [](uv_handle_t* handle) {

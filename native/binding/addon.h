@@ -9,8 +9,9 @@
 //   1. the thread's key is taken back, since no JavaScript runs any more; each
 //      poller leaves the poll thread and gives up its wake key: no on_ready()
 //      and no on_remote_wake() from here on;
-//   2. left-over descriptors are closed; the last environment of the process
-//      closes those in flight as well;
+//   2. left-over descriptors are closed, and of those in flight what is
+//      entrusted to this thread; the last environment of the process closes
+//      them all;
 //   3. the lease on the poll thread is returned;
 //   4. libuv's handles are closed, and the last close callback lets Node go on
 //      (the cleanup hook is asynchronous for that reason);
@@ -67,6 +68,10 @@ class EnvState {
   // Names this environment among the threads of the process.
   ThreadKey thread_key() const { return thread_key_; }
 
+  // To whom it is entrusted what is given away here: nobody, or this thread.
+  ThreadKey trustee() const { return trustee_; }
+  void trust_itself() { trustee_ = thread_key_; }
+
   // Opens the doorbell with the first poller. -errno.
   int open_doorbell();
 
@@ -101,6 +106,7 @@ class EnvState {
 
   napi_env env_;
   ThreadKey thread_key_ = kNoKey;
+  ThreadKey trustee_ = kNoKey;
   uv_loop_t* loop_ = nullptr;
   uint32_t* address_ = nullptr;
   napi_ref address_ref_ = nullptr;

@@ -3,7 +3,8 @@
 
 #include <mutex>
 #include <unordered_map>
-#include <utility>
+#include <unordered_set>
+#include <vector>
 
 #include "sys.h"
 
@@ -14,6 +15,7 @@ namespace {
 struct Flight {
   Generation generation;
   int kind;
+  ThreadKey trustee;
 };
 
 // By descriptor: its number cannot be given away again while it is open.
@@ -23,7 +25,7 @@ struct Registry {
   std::mutex mutex;
   Generation next_generation = kNoGeneration + 1;
   Flights flights;
-  size_t environments = 0;
+  std::unordered_set<ThreadKey> environments;
 };
 
 // Never destroyed: threads may outlive main() and the static objects.
@@ -32,30 +34,68 @@ Registry& registry() {
   return *instance;
 }
 
+// Not under the mutex: close(2) may take as long as SO_LINGER says.
+void close_all(const std::vector<int>& fds) {
+  for (const int fd : fds) sys::close(fd);
+}
+
 }  // namespace
 
-void InFlight::enter() {
+void InFlight::enter(ThreadKey thread) {
   const std::lock_guard<std::mutex> lock(registry().mutex);
-  registry().environments++;
+  registry().environments.insert(thread);
 }
 
-void InFlight::leave() {
-  Flights abandoned;
+void InFlight::leave(ThreadKey thread) {
+  std::vector<int> abandoned;
   {
     const std::lock_guard<std::mutex> lock(registry().mutex);
-    if (--registry().environments == 0) abandoned.swap(registry().flights);
+    registry().environments.erase(thread);
+    const bool is_last = registry().environments.empty();
+    Flights& flights = registry().flights;
+    for (auto at = flights.begin(); at != flights.end();) {
+      if (!is_last && at->second.trustee != thread) {
+        ++at;
+        continue;
+      }
+      abandoned.push_back(at->first);
+      at = flights.erase(at);
+    }
   }
-  // Not under the mutex: close(2) may take as long as SO_LINGER says.
-  for (const auto& [fd, flight] : abandoned) sys::close(fd);
+  close_all(abandoned);
 }
 
-Generation InFlight::release(int fd, int kind) {
+Generation InFlight::release(int fd, int kind, ThreadKey trustee) {
   const std::lock_guard<std::mutex> lock(registry().mutex);
   const Generation generation = registry().next_generation;
-  const bool is_new = registry().flights.emplace(fd, Flight{generation, kind}).second;
+  const bool is_new = registry().flights.emplace(fd, Flight{generation, kind, trustee}).second;
   if (!is_new) return kNoGeneration;
   registry().next_generation++;
   return generation;
+}
+
+int32_t InFlight::publish(int32_t* word, int32_t value, int32_t refusal, const FlightName* names,
+                          size_t count, ThreadKey receiver) {
+  std::vector<int> abandoned;
+  int32_t seen;
+  {
+    const std::lock_guard<std::mutex> lock(registry().mutex);
+    // The word is JavaScript's too, whose Atomics have this order.
+    seen = __atomic_exchange_n(word, value, __ATOMIC_SEQ_CST);
+    if (seen == refusal) return seen;
+    const bool is_read = receiver == kNoKey || registry().environments.count(receiver) != 0;
+    for (size_t i = 0; i < count; i++) {
+      const auto found = registry().flights.find(names[i].fd);
+      if (found == registry().flights.end()) continue;
+      if (found->second.generation != names[i].generation) continue;
+      found->second.trustee = receiver;
+      if (is_read) continue;
+      abandoned.push_back(found->first);
+      registry().flights.erase(found);
+    }
+  }
+  close_all(abandoned);
+  return seen;
 }
 
 bool InFlight::acquire(int fd, Generation generation, int kind) {

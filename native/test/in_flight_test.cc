@@ -22,9 +22,27 @@ constexpr int kKind = 3;
 
 // An environment for as long as the test takes.
 struct Environment {
-  Environment() { InFlight::enter(); }
-  ~Environment() { InFlight::leave(); }
+  Environment() { InFlight::enter(key); }
+  ~Environment() { leave(); }
+  void leave() {
+    if (key != kNoKey) InFlight::leave(key);
+    key = kNoKey;
+  }
+  ThreadKey key = Threads::enter();
 };
+
+// Given away, and entrusted to nobody.
+Generation release(int fd) { return InFlight::release(fd, kKind, kNoKey); }
+
+// Sends a message that names one descriptor, as a lane does. True if it was taken.
+constexpr int32_t kRefusal = -1;
+bool publish(int fd, Generation generation, ThreadKey receiver, int32_t word = 0) {
+  const FlightName name{fd, generation};
+  const int32_t before = word;
+  CHECK_EQ(InFlight::publish(&word, 7, kRefusal, &name, 1, receiver), before);
+  CHECK_EQ(word, 7);
+  return before != kRefusal;
+}
 
 bool is_open(int fd) { return fcntl(fd, F_GETFD) >= 0; }
 
@@ -34,7 +52,7 @@ TEST(a_descriptor_in_flight_is_acquired_once_and_stays_open) {
   const Environment environment;
   const SocketPair pair;
   const int fd = pair.a.get();
-  const Generation generation = InFlight::release(fd, kKind);
+  const Generation generation = release(fd);
   REQUIRE(generation != kNoGeneration);
   CHECK(InFlight::has(fd));
   CHECK_EQ(InFlight::count(), 1u);
@@ -48,8 +66,8 @@ TEST(a_descriptor_in_flight_is_acquired_once_and_stays_open) {
 TEST(a_descriptor_in_flight_is_not_released_again) {
   const Environment environment;
   const SocketPair pair;
-  const Generation generation = InFlight::release(pair.a.get(), kKind);
-  CHECK_EQ(InFlight::release(pair.a.get(), kKind), kNoGeneration);
+  const Generation generation = release(pair.a.get());
+  CHECK_EQ(release(pair.a.get()), kNoGeneration);
   CHECK(InFlight::acquire(pair.a.get(), generation, kKind));
 }
 
@@ -57,10 +75,10 @@ TEST(a_name_that_is_stale_or_made_up_acquires_nothing) {
   const Environment environment;
   const SocketPair pair;
   const int fd = pair.a.get();
-  const Generation stale = InFlight::release(fd, kKind);
+  const Generation stale = release(fd);
   CHECK(InFlight::acquire(fd, stale, kKind));
   // The same number again, for what is something else now.
-  const Generation generation = InFlight::release(fd, kKind);
+  const Generation generation = release(fd);
   CHECK(generation != stale);
   CHECK(!InFlight::acquire(fd, stale, kKind));
   CHECK(!InFlight::acquire(fd, kNoGeneration, kKind));
@@ -72,14 +90,14 @@ TEST(a_name_that_is_stale_or_made_up_acquires_nothing) {
 }
 
 TEST(who_leaves_last_closes_what_is_in_flight) {
-  InFlight::enter();
-  InFlight::enter();
+  Environment first;
+  Environment last;
   SocketPair pair;
   const int fd = pair.a.release();
-  const Generation generation = InFlight::release(fd, kKind);
-  InFlight::leave();
+  const Generation generation = release(fd);
+  first.leave();
   CHECK(is_open(fd));
-  InFlight::leave();
+  last.leave();
   CHECK(!is_open(fd));
   CHECK_EQ(InFlight::count(), 0u);
   const Environment next;
@@ -87,6 +105,130 @@ TEST(who_leaves_last_closes_what_is_in_flight) {
   // The other end sees it.
   char byte;
   CHECK_EQ(sys::recv(pair.b.get(), &byte, 1), 0);
+}
+
+TEST(who_leaves_closes_what_is_entrusted_to_it) {
+  const Environment other;
+  Environment trustee;
+  SocketPair pair;
+  SocketPair stays;
+  const int fd = pair.a.release();
+  const Generation generation = InFlight::release(fd, kKind, trustee.key);
+  const Generation staying = InFlight::release(stays.a.get(), kKind, other.key);
+  trustee.leave();
+  CHECK(!is_open(fd));
+  CHECK(!InFlight::acquire(fd, generation, kKind));
+  CHECK(InFlight::acquire(stays.a.get(), staying, kKind));
+  char byte;
+  CHECK_EQ(sys::recv(pair.b.get(), &byte, 1), 0);
+}
+
+TEST(a_message_takes_what_it_names_from_its_giver_to_its_receiver) {
+  Environment giver;
+  Environment receiver;
+  SocketPair pair;
+  const int fd = pair.a.release();
+  const Generation generation = InFlight::release(fd, kKind, giver.key);
+  CHECK(publish(fd, generation, receiver.key));
+  giver.leave();
+  CHECK(is_open(fd));
+  receiver.leave();
+  CHECK(!is_open(fd));
+}
+
+TEST(a_message_that_is_refused_leaves_what_it_names_with_its_giver) {
+  const Environment giver;
+  Environment receiver;
+  SocketPair pair;
+  const int fd = pair.a.get();
+  const Generation generation = InFlight::release(fd, kKind, giver.key);
+  CHECK(!publish(fd, generation, receiver.key, kRefusal));
+  receiver.leave();
+  CHECK(InFlight::acquire(fd, generation, kKind));
+}
+
+TEST(a_message_to_nobody_takes_what_it_names_from_its_giver) {
+  const Environment other;
+  Environment giver;
+  SocketPair pair;
+  const int fd = pair.a.get();
+  const Generation generation = InFlight::release(fd, kKind, giver.key);
+  CHECK(publish(fd, generation, kNoKey));
+  giver.leave();
+  CHECK(InFlight::acquire(fd, generation, kKind));
+}
+
+TEST(a_message_to_a_thread_that_has_ended_closes_what_it_names) {
+  const Environment giver;
+  Environment receiver;
+  const ThreadKey gone = receiver.key;
+  receiver.leave();
+  SocketPair pair;
+  const int fd = pair.a.release();
+  CHECK(publish(fd, InFlight::release(fd, kKind, giver.key), gone));
+  CHECK(!is_open(fd));
+  CHECK_EQ(InFlight::count(), 0u);
+}
+
+TEST(a_message_with_a_stale_name_touches_nothing) {
+  const Environment giver;
+  Environment receiver;
+  SocketPair pair;
+  const int fd = pair.a.get();
+  const Generation stale = InFlight::release(fd, kKind, giver.key);
+  CHECK(InFlight::acquire(fd, stale, kKind));
+  CHECK(publish(fd, stale, receiver.key));
+  const Generation generation = InFlight::release(fd, kKind, giver.key);
+  CHECK(publish(fd, stale, receiver.key));
+  receiver.leave();
+  CHECK(is_open(fd));
+  CHECK(InFlight::acquire(fd, generation, kKind));
+}
+
+// Goal: whoever ends, and when, each descriptor is closed once or taken once.
+// Method: givers send to receivers of which all end at some point, the givers in
+// the middle of it as well; what is left is counted. Sanitizers judge the rest.
+TEST(nothing_is_left_of_what_threads_sent_each_other_that_have_ended) {
+  constexpr int kRounds = 300;
+  constexpr int kPairs = 6;
+  Environment home;
+  const int descriptors_before = open_descriptors();
+  for (int round = 0; round < kRounds; round++) {
+    Environment receiver;
+    const ThreadKey to = receiver.key;
+    int32_t word = 0;
+    std::vector<FlightName> sent;
+    std::mutex mutex;
+    std::thread giver([&] {
+      const Environment environment;
+      for (int i = 0; i < kPairs; i++) {
+        SocketPair pair;
+        for (const int fd : {pair.a.release(), pair.b.release()}) {
+          const FlightName name{fd, InFlight::release(fd, kKind, environment.key)};
+          // The last is given away, and not sent.
+          if (i == kPairs - 1) continue;
+          InFlight::publish(&word, i, kRefusal, &name, 1, to);
+          const std::lock_guard<std::mutex> lock(mutex);
+          sent.push_back(name);
+        }
+      }
+    });
+    std::thread taker([&] {
+      for (int i = 0; i < kPairs; i++) {
+        FlightName name{-1, kNoGeneration};
+        {
+          const std::lock_guard<std::mutex> lock(mutex);
+          if (!sent.empty()) name = sent[static_cast<size_t>(round) % sent.size()];
+        }
+        if (InFlight::acquire(name.fd, name.generation, kKind)) sys::close(name.fd);
+      }
+      receiver.leave();
+    });
+    giver.join();
+    taker.join();
+  }
+  CHECK_EQ(InFlight::count(), 0u);
+  CHECK_EQ(open_descriptors(), descriptors_before);
 }
 
 // Goal: however many threads reach for a descriptor, one gets it. Method: each
@@ -98,8 +240,8 @@ TEST(of_many_threads_that_acquire_one_descriptor_one_gets_it) {
   const SocketPair pair;
   for (int round = 0; round < kRounds; round++) {
     const int fds[] = {pair.a.get(), pair.b.get()};
-    const Generation generations[] = {InFlight::release(fds[0], kKind),
-                                      InFlight::release(fds[1], kKind)};
+    const Generation generations[] = {release(fds[0]),
+                                      release(fds[1])};
     std::atomic<int> winners{0};
     std::vector<std::thread> threads;
     for (int t = 0; t < kThreads; t++) {
@@ -128,7 +270,7 @@ TEST(descriptors_pass_between_threads_that_come_and_go) {
     int fd;
     Generation generation;
   };
-  InFlight::enter();
+  Environment main_environment;
   const int descriptors_before = open_descriptors();
   std::mutex mutex;
   std::vector<Name> fresh;
@@ -137,7 +279,7 @@ TEST(descriptors_pass_between_threads_that_come_and_go) {
   for (int i = 0; i < kPairs; i++) {
     SocketPair pair;
     for (const int fd : {pair.a.release(), pair.b.release()}) {
-      fresh.push_back({fd, InFlight::release(fd, kKind)});
+      fresh.push_back({fd, release(fd)});
     }
   }
   std::atomic<int> passed{0};
@@ -165,7 +307,7 @@ TEST(descriptors_pass_between_threads_that_come_and_go) {
         held.erase(name.fd);
         used.push_back(name);
         for (Name& other : fresh) {
-          if (other.fd == name.fd) other.generation = InFlight::release(name.fd, kKind);
+          if (other.fd == name.fd) other.generation = release(name.fd);
         }
       }
     });
@@ -173,7 +315,7 @@ TEST(descriptors_pass_between_threads_that_come_and_go) {
   for (std::thread& thread : threads) thread.join();
   CHECK(passed.load() > kRounds / 10);
   CHECK_EQ(InFlight::count(), 2u * kPairs);
-  InFlight::leave();
+  main_environment.leave();
   CHECK_EQ(open_descriptors(), descriptors_before);
 }
 

@@ -3,6 +3,7 @@
  * yet. Each settles once, by whatever comes first: the answer, an error, its
  * deadline, the abort signal (rule A5).
  */
+import { closeFlights } from '../channel/close-flights.js';
 import { MillraceError } from '../errors.js';
 import type { Timeout } from '../loop/timer-wheel.js';
 import type { Deadlines, Expiring } from './deadlines.js';
@@ -35,6 +36,7 @@ export class PendingAsk implements Request, Expiring {
 
   answer(value: unknown): void {
     if (this.#settle()) this.#resolve(value);
+    else closeFlights(this.#deadlines.driver, value);
   }
 
   fail(error: unknown): void {

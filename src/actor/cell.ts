@@ -206,11 +206,11 @@ export class Cell implements Mailbox, Parent {
       else this.#deliverMessage(message, request);
       this.#admitWaiting();
     } else if (places === null) {
-      this.#take(message, request);
+      if (!this.#take(message, request)) this.shard.closeFlights(message);
     } else if (this.state >= State.ENDING) {
       places.release(this.slot);
       request?.fail(actorStopped(this.ref));
-      this.shard.refuse(this.ref, 'stopped', message);
+      this.shard.lose(this.ref, 'stopped', message);
     } else {
       this.#receiveLater(places, message, request);
     }
@@ -311,7 +311,7 @@ export class Cell implements Mailbox, Parent {
   /** Of a message that has no place in the mailbox. */
   #drop(reason: 'dropOldest' | 'dropNewest', message: unknown, request: Request | null): void {
     request?.fail(mailboxFull(this.ref, this.blueprint.options.mailbox.capacity));
-    this.shard.refuse(this.ref, reason, message);
+    this.shard.lose(this.ref, reason, message);
   }
 
   // --- Delivery ----------------------------------------------------------
@@ -434,7 +434,10 @@ export class Cell implements Mailbox, Parent {
   ): Promise<void> {
     try {
       const value = await result;
-      if (this.handler !== handler) return;
+      if (this.handler !== handler) {
+        if (request !== null) this.shard.closeFlights(value);
+        return;
+      }
       request?.answer(value);
     } catch (error) {
       // An instance of the past has nothing to crash; its requests have failed already.

@@ -34,7 +34,7 @@ export class Alarm {
 
 export class Deadlines {
   readonly #loop: EventLoop;
-  readonly #driver: Driver;
+  readonly driver: Driver;
   #wheel = new TimerWheel(WHEEL);
   #isLarge = false;
   readonly #alarm = new Alarm(this);
@@ -44,13 +44,13 @@ export class Deadlines {
 
   constructor(loop: EventLoop, driver: Driver) {
     this.#loop = loop;
-    this.#driver = driver;
+    this.driver = driver;
     this.#timeout = loop.timeout(this.#alarm, PARKED_MS);
   }
 
   /** Calls `expiring.expire()` in a tick, `delayMs` from now. */
   arm(expiring: Expiring, delayMs: number): Timeout {
-    const deadlineMs = this.#driver.nowOrLater() + delayMs;
+    const deadlineMs = this.driver.nowOrLater() + delayMs;
     const timeout = this.#wheel.arm(expiring, deadlineMs) as Timeout;
     if (this.#wheel.size > KEPT_SIZE) this.#isLarge = true;
     if (deadlineMs < this.#alarmMs) this.#setAlarm(deadlineMs);
@@ -86,7 +86,7 @@ export class Deadlines {
   #setAlarm(deadlineMs: number): void {
     this.#alarmMs = deadlineMs;
     this.#loop.clearTimeout(this.#timeout);
-    const delayMs = Math.max(0, deadlineMs - this.#driver.now());
+    const delayMs = Math.max(0, deadlineMs - this.driver.now());
     this.#timeout = this.#loop.timeout(this.#alarm, delayMs);
   }
 }

@@ -321,7 +321,7 @@ function bury(cell: Cell): void {
     ring.drop();
     places?.release(slot);
     request?.fail(actorGone(cell));
-    shard.refuse(ref, reason, message);
+    shard.lose(ref, reason, message);
   }
 }
 

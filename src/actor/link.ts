@@ -139,7 +139,7 @@ export class Link {
     if (handle.loop === this.#handle?.loop) return;
     this.#thread = from;
     this.#handle = handle;
-    this.#outlet = crossing().connect<Mail>(handle);
+    this.#outlet = crossing().connect(handle, entrusts);
     this.#places = new Places(places);
     this.posted = 0;
   }
@@ -310,8 +310,9 @@ export class Link {
   answered({ kind, id, payload }: Mail): void {
     const replied = this.#replied.get(id);
     this.#replied.delete(id);
-    if (kind === MailKind.ANSWER) replied?.answer(payload);
-    else replied?.fail(payload);
+    if (replied === undefined) this.peers.closeFlights(payload);
+    else if (kind === MailKind.ANSWER) replied.answer(payload);
+    else replied.fail(payload);
   }
 
   reported({ id, payload }: Mail): void {
@@ -370,4 +371,12 @@ export class Link {
     this.#watchers.get(id)?.();
     this.#watchers.delete(id);
   }
+}
+
+/**
+ * What the runtime tells of a message does not hand it over, and a task stays
+ * with its caller until a thread of the pool takes what moves in it.
+ */
+function entrusts({ kind }: Mail): boolean {
+  return kind !== MailKind.NOTE && kind !== MailKind.TASK;
 }

@@ -200,6 +200,15 @@ export class Peers {
     this.#shard.refuse(actor, reason, message);
   }
 
+  /** As {@link refuse}, of a message that nobody has any more. */
+  lose(actor: ActorRef, reason: RefusalReason, message: unknown): void {
+    this.#shard.lose(actor, reason, message);
+  }
+
+  closeFlights(message: unknown): void {
+    this.#shard.closeFlights(message);
+  }
+
   inform(watcher: (reason: StopReason) => unknown, reason: StopReason): void {
     this.#shard.inform(watcher, reason);
   }
@@ -261,7 +270,7 @@ export class Peers {
     }
     this.#shard.places?.release(slot);
     const ref = this.#stoppedRef(mail);
-    this.refuse(ref, 'stopped', payload);
+    this.lose(ref, 'stopped', payload);
     request?.fail(actorStopped(ref));
   }
 

@@ -185,8 +185,13 @@ export class RemoteMailbox implements Mailbox, Place {
   }
 
   #refuse(reason: RefusalReason, message: unknown): boolean {
-    this.#link.peers.refuse(this.ref, reason, message);
-    return reason === 'dropNewest';
+    const { peers } = this.#link;
+    if (reason !== 'dropNewest') {
+      peers.refuse(this.ref, reason, message);
+      return false;
+    }
+    peers.lose(this.ref, reason, message);
+    return true;
   }
 
   #errorFor(reason: RefusalReason): Error {

@@ -15,9 +15,10 @@ export class RemoteRequest implements Request {
   }
 
   answer(value: unknown): void {
-    const { from } = this.#link.peers;
+    const { peers } = this.#link;
     try {
-      this.#link.postMessage(new Mail(MailKind.ANSWER, from, 0, 0, this.#id, null, value));
+      const mail = new Mail(MailKind.ANSWER, peers.from, 0, 0, this.#id, null, value);
+      if (!this.#link.postMessage(mail)) peers.closeFlights(value);
     } catch (error) {
       this.fail(error);
     }

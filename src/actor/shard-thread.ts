@@ -6,6 +6,7 @@ import { sharedMemory } from '../channel/shared-memory.js';
 import { openThreadPort } from '../channel/thread-ports.js';
 import { ComputePool } from '../compute/compute-pool.js';
 import { provideCrossing } from '../loop/crossing.js';
+import { nativeDriver } from '../poll/native-driver.js';
 import type { ServedThread } from '../thread/worker-side.js';
 import { systemStopped } from './actor-errors.js';
 import type { ActorRef } from './actor-ref.js';
@@ -56,6 +57,8 @@ export interface ShardThreadData {
 
 export function main(data: ShardThreadData): ServedThread {
   provideCrossing(sharedMemory);
+  // What its actors have given away and not sent is in no other thread's hands.
+  nativeDriver.threads.trustThisThread();
   const thread = new ShardThread(data);
   return { api: thread.control, stop: () => thread.stop() };
 }

@@ -14,6 +14,7 @@
  * it knows of the others: a message from there enters with slot and
  * generation, and finds its cell by them.
  */
+import { closeFlights } from '../channel/close-flights.js';
 import type { ComputePool } from '../compute/compute-pool.js';
 import { DEFAULT_TIMER_CAPACITY, EXITS_KEPT, TIMER_CAPACITY_MAX } from '../limits.js';
 import { EventLoop } from '../loop/event-loop.js';
@@ -36,7 +37,7 @@ import {
   writeCounters,
 } from './counters.js';
 import type { ShardMetrics } from './metrics.js';
-import type { Mail } from './mail.js';
+import { Mail } from './mail.js';
 import type { ResolvedShardOptions, SpawnOptions } from './options.js';
 import type { Parent } from './parent.js';
 import type { Peers } from './peers.js';
@@ -273,9 +274,20 @@ export class Shard {
 
   // --- Reports -----------------------------------------------------------
 
-  /** A message that will not be delivered. */
+  /** A message that was not taken: its sender knows, and has it still. */
   refuse(actor: ActorRef, reason: RefusalReason, message: unknown): void {
     this.#refusals.add(actor, reason, message);
+  }
+
+  /** A message that was taken, and will not be delivered: nobody else has it. */
+  lose(actor: ActorRef, reason: RefusalReason, message: unknown): void {
+    this.closeFlights(message);
+    this.#refusals.add(actor, reason, message);
+  }
+
+  /** Nobody will take the sources that are in flight in this. */
+  closeFlights(message: unknown): void {
+    closeFlights(this.driver, message);
   }
 
   /** Messages that went with another shard. */
@@ -340,7 +352,13 @@ export class Shard {
   async close(): Promise<void> {
     this.loop.shutdown();
     await this.#run;
-    this.loop.close();
+    this.#closeLoop();
+  }
+
+  #closeLoop(): void {
+    for (const item of this.loop.close()) {
+      if (item instanceof Mail) this.closeFlights(item.payload);
+    }
   }
 
   /**
@@ -360,6 +378,6 @@ export class Shard {
   abandon(error: unknown): void {
     for (const cell of this.cells.all()) force(cell, { kind: 'shardExit', error });
     this.#refusals.flush();
-    this.loop.close();
+    this.#closeLoop();
   }
 }

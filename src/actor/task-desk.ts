@@ -10,6 +10,7 @@
  * its metrics were published: whoever has an answer finds it counted.
  */
 import { callSafely } from '../call-safely.js';
+import { closeFlights } from '../channel/close-flights.js';
 import { discard } from '../channel/side-channel.js';
 import { forgetMoved, movedWith } from '../channel/transfer.js';
 import { Dispatcher } from '../compute/dispatcher.js';
@@ -17,6 +18,7 @@ import { MetricsBoard, type SharedMetrics } from '../compute/metrics-board.js';
 import type { ResolvedPoolOptions } from '../compute/options.js';
 import { type Caller, Ending, type Task } from '../compute/task.js';
 import { BOARD_STALE_MS } from '../limits.js';
+import { nativeDriver } from '../poll/native-driver.js';
 import type { TaskCall } from './home-api.js';
 import type { Link } from './link.js';
 import { Mail, MailKind } from './mail.js';
@@ -211,6 +213,7 @@ class ShardTask implements Caller {
 
 /** Nobody will have it, nor what it has moved here. */
 function drop(value: unknown): void {
+  closeFlights(nativeDriver, value);
   const moved = movedWith(value);
   if (moved === undefined) return;
   forgetMoved(value);

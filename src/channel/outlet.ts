@@ -3,20 +3,25 @@
  * of this thread to that loop, so that what they send stays in order.
  */
 import { RECEIVER_CHECK_MS, REFUSED_PER_CHECK, SEGMENT_BYTES } from '../limits.js';
-import type { MessageTarget, SenderHandle } from '../loop/crossing.js';
+import type { Entrusts, MessageTarget, SenderHandle } from '../loop/crossing.js';
 import { channelClosed, NOT_TAKEN, publishRefusal } from '../loop/refusal.js';
 import { Waiters } from '../loop/waiters.js';
 import type { ThreadSupport } from '../poll/driver.js';
+import { nativeDriver } from '../poll/native-driver.js';
+import type { SourceHandle } from '../poll/source-handle.js';
 import { BroadcastPoster } from './broadcast.js';
 import { closeControl, givePlacesBack, isClosed, loadPair, mustWake, Word } from './control.js';
 import type { LaneOpening } from './inlet.js';
-import { ASLEEP, COUNT_MASK, LANE_HEADER_BYTES, LaneWord } from './lane-header.js';
+import { ASLEEP, COUNT_MASK, LANE_HEADER_BYTES, LaneWord, RETIRED } from './lane-header.js';
 import { Published, RingWriter } from './ring-writer.js';
 import { Segment } from './segment.js';
 import type { SidePoster } from './side-channel.js';
 import { PortPoster, portTo } from './thread-ports.js';
 import { forgetMoved, movedWith } from './transfer.js';
 import { waitAsync } from './wait-async.js';
+
+/** In place of a thread. */
+const NOBODY = 0;
 
 interface OutgoingLane {
   readonly header: Int32Array<SharedArrayBuffer>;
@@ -31,6 +36,7 @@ export class Outlet<M> implements MessageTarget<M> {
   readonly #thread: number;
   readonly #wakeKey: number;
   readonly #threads: ThreadSupport;
+  readonly #entrusts: Entrusts<M>['entrusts'] | null;
   #lane: OutgoingLane | null = null;
   readonly #waiting = new Waiters<M>();
   /** Runs while somebody waits for room; keeps the thread alive. */
@@ -38,8 +44,14 @@ export class Outlet<M> implements MessageTarget<M> {
   #isWatching = false;
   #refusedInARow = 0;
 
-  constructor(handle: SenderHandle, threads: ThreadSupport) {
+  /** `entrusts`: see {@link Crossing.connect}. */
+  constructor(
+    handle: SenderHandle,
+    threads: ThreadSupport,
+    entrusts: Entrusts<M>['entrusts'] | null = null,
+  ) {
     this.#handle = handle;
+    this.#entrusts = entrusts;
     this.#words = new Int32Array(handle.control);
     this.#capacity = this.#words[Word.CAPACITY];
     this.#thread = loadPair(this.#words, Word.THREAD);
@@ -117,13 +129,30 @@ export class Outlet<M> implements MessageTarget<M> {
       this.#givePlaceBack(header, writer);
       throw error;
     }
-    const published = writer.publish();
+    const published =
+      writer.flights.length === 0 ? writer.publish() : this.#publish(message, writer);
     if (published !== Published.DONE) {
       if (published === Published.NEVER_SEEN) return this.#sendAgain(message);
       this.#wakeIfAsleep();
     }
     if (moved !== undefined) forgetMoved(message);
     return true;
+  }
+
+  /**
+   * A message with sources in flight: who is to close them, should nobody take
+   * them, is settled in the very step that shows it to the reader.
+   */
+  #publish(message: M, writer: RingWriter): Published {
+    const entrusts = this.#entrusts;
+    if (entrusts !== null && !entrusts(message)) return writer.publish();
+    const trustee = entrusts === null ? NOBODY : this.#thread;
+    const names = Float64Array.from(
+      writer.flights.filter(isNative).flatMap(({ fd, generation }) => [fd, generation]),
+    );
+    return writer.publish((header, count) =>
+      this.#threads.publishMessage(header, LaneWord.PUBLISHED, count, RETIRED, names, trustee),
+    );
   }
 
   #givePlaceBack(header: Int32Array, writer: RingWriter): void {
@@ -220,4 +249,9 @@ export class Outlet<M> implements MessageTarget<M> {
     clearInterval(this.#keepAlive);
     this.#keepAlive = null;
   }
+}
+
+/** Threads have no part in the flights of other drivers. */
+function isNative({ driver }: SourceHandle): boolean {
+  return driver === nativeDriver.name;
 }

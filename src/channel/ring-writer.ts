@@ -18,6 +18,7 @@
  * everything here may fail, or its thread end, at any moment before that.
  */
 import { SEGMENT_BYTES, SEGMENT_BYTES_MAX, SEGMENT_CALM } from '../limits.js';
+import type { SourceHandle } from '../poll/source-handle.js';
 import { Encoder, OVERFLOW } from './codec/encoder.js';
 import type { Memory } from './codec/memory.js';
 import { COUNT_MASK, LaneWord, Marker, RETIRED, seal } from './lane-header.js';
@@ -36,6 +37,13 @@ export const Published = {
   NEVER_SEEN: 2,
 } as const;
 export type Published = (typeof Published)[keyof typeof Published];
+
+/**
+ * Puts the count of published messages into the lane's header, as
+ * `Atomics.exchange()` does, and whatever has to happen with it at once; returns
+ * what was there.
+ */
+export type CountExchange = (header: Int32Array, count: number) => number;
 
 export interface RingWriterParts {
   header: Int32Array;
@@ -90,14 +98,22 @@ export class RingWriter {
     }
   }
 
+  /** Handles of sources in the frame that was written last. */
+  get flights(): readonly SourceHandle[] {
+    return this.#encoder.flights;
+  }
+
   /** Shows the frame to the reader, and returns what has to be done then. */
-  publish(): Published {
+  publish(exchange?: CountExchange): Published {
     const published = this.#count;
     this.#count = (published + 1) & COUNT_MASK;
     this.#at = this.#end;
     // Makes the frame visible; pairs with the load in RingReader.arrived. It is
     // an exchange since the reader may have put ASLEEP or RETIRED there.
-    const seen = Atomics.exchange(this.#header, LaneWord.PUBLISHED, this.#count);
+    const seen =
+      exchange === undefined
+        ? Atomics.exchange(this.#header, LaneWord.PUBLISHED, this.#count)
+        : exchange(this.#header, this.#count);
     this.#encoder.commit();
     if (seen === published) return Published.DONE;
     return seen === RETIRED ? Published.NEVER_SEEN : Published.WHILE_ASLEEP;

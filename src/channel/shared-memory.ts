@@ -5,6 +5,7 @@
 import { invalidType } from '../errors.js';
 import {
   type Crossing,
+  type Entrusts,
   type Inlet,
   type InletHost,
   type MessageTarget,
@@ -39,12 +40,12 @@ export const sharedMemory: Crossing = {
     return inlet;
   },
 
-  connect<M>(handle: SenderHandle): MessageTarget<M> {
+  connect<M>(handle: SenderHandle, entrusts?: Entrusts<M>['entrusts']): MessageTarget<M> {
     requireHandle(handle);
     const known = inboxes.get(handle.loop) ?? outlets.get(handle.loop);
     if (known !== undefined) return known;
     forgetClosed();
-    const outlet = new Outlet<never>(handle, threads);
+    const outlet = new Outlet<never>(handle, threads, entrusts);
     outlets.set(handle.loop, outlet);
     return outlet;
   },

@@ -9,7 +9,7 @@
 import { closeControl } from '../channel/control.js';
 import { forgetMoved, transfer } from '../channel/transfer.js';
 import { AHEAD_MAX, AHEAD_MS, AHEAD_ONE_MS } from '../limits.js';
-import type { SenderHandle } from '../loop/crossing.js';
+import { crossing, type SenderHandle } from '../loop/crossing.js';
 import { Sender } from '../loop/sender.js';
 import type { WorkerThread } from '../thread/worker-thread.js';
 import { Claim, CLAIMS, Claims } from './claims.js';
@@ -49,7 +49,7 @@ export class ComputeThread {
   open(worker: WorkerThread<ComputeThreadApi>, address: SenderHandle): void {
     this.#worker = worker;
     this.#address = address;
-    this.#sender = Sender.from(address);
+    this.#sender = new Sender(crossing().connect(address, entrustsNothing));
   }
 
   /** It has ended, and may not have had the time to close its loop. */
@@ -185,6 +185,11 @@ export class ComputeThread {
       forgetMoved(call);
     }
   }
+}
+
+/** A task may be fetched back, and run elsewhere: its sources stay with its caller until then. */
+function entrustsNothing(): boolean {
+  return false;
 }
 
 function isAny(): boolean {

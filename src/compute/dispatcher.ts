@@ -8,6 +8,7 @@
  * A task that was sent to a thread and has not begun counts as queued.
  */
 import { callSafely } from '../call-safely.js';
+import { closeFlights } from '../channel/close-flights.js';
 import { discard } from '../channel/side-channel.js';
 import { transfer } from '../channel/transfer.js';
 import type { SenderHandle } from '../loop/crossing.js';
@@ -358,8 +359,9 @@ function received({ value, moved }: Answer): unknown {
   return moved === null ? value : transfer(value as object, moved);
 }
 
-function discarded({ moved }: Answer): void {
+function discarded({ value, moved }: Answer): void {
   if (moved !== null) discard(moved);
+  closeFlights(nativeDriver, value);
 }
 
 const DEPTHS = [

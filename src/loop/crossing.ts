@@ -90,12 +90,29 @@ export interface InletHost<M> {
   readonly inbox: MessageTarget<M>;
 }
 
+/**
+ * Who sees to the sources that are in flight in a message. The type is that of a
+ * method, so that a target of numbers is a target of anything.
+ */
+export interface Entrusts<M> {
+  /**
+   * Whether they are entrusted to the receiving thread, and closed with it;
+   * otherwise they stay with whom they are.
+   */
+  entrusts(message: M): boolean;
+}
+
 /** What the channel layer provides. */
 export interface Crossing {
   /** Opens a loop to other threads: once for each, when its first sender is transferred. */
   openInlet<M>(host: InletHost<M>): Inlet<M>;
-  /** The target of a transferred sender, on this thread. Throws TypeError for what is no handle. */
-  connect<M>(handle: SenderHandle): MessageTarget<M>;
+  /**
+   * The target of a transferred sender, on this thread. Throws TypeError for what is no handle.
+   *
+   * @param entrusts without it sources in flight outlive both ends. The one that
+   * counts is that of the first target of the loop on this thread.
+   */
+  connect<M>(handle: SenderHandle, entrusts?: Entrusts<M>['entrusts']): MessageTarget<M>;
 }
 
 let provided: Crossing | null = null;

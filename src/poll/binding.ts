@@ -8,7 +8,7 @@
  */
 import { createRequire } from 'node:module';
 import { MillraceError } from '../errors.js';
-import type { Handle, SocketIo, Turn } from './driver.js';
+import type { Handle, SocketIo, ThreadSupport, Turn } from './driver.js';
 
 /** Index of a poller in the environment's table, with its generation: never reused. */
 export type PollerId = number;
@@ -73,6 +73,8 @@ export interface Binding extends SocketIo {
   wakeLoop(wakeKey: number): void;
   /** sched_yield(2). */
   yieldProcessor(): void;
+  trustThisThread(): void;
+  publishMessage: ThreadSupport['publishMessage'];
 
   /**
    * For leak checks: descriptors and pollers that this environment holds open,

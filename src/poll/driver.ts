@@ -203,6 +203,30 @@ export interface ThreadSupport {
 
   /** Lets another thread go first that waits for this processor. */
   yield(): void;
+
+  /**
+   * From now on what this thread gives away is entrusted to it: what is still in
+   * flight when it ends, and was entrusted to nobody else, is closed then.
+   */
+  trustThisThread(): void;
+
+  /**
+   * `Atomics.exchange(words, index, value)`, which publishes a message with
+   * handles in flight. Unless it finds `refusal`, they are entrusted to
+   * `receiver` in the same step: whichever of the two threads ends, and when,
+   * each has one who sees to it. A receiver of 0 is nobody; of one that has
+   * ended they are closed.
+   *
+   * @param names of each handle itself and its generation, one after the other
+   */
+  publishMessage(
+    words: Int32Array,
+    index: number,
+    value: number,
+    refusal: number,
+    names: Float64Array,
+    receiver: number,
+  ): number;
 }
 
 /** What loops and sockets stand on. */

@@ -23,6 +23,8 @@ export const nativeDriver: Driver = {
     isAlive: (key) => binding.isThreadAlive(key),
     wake: (wakeKey) => binding.wakeLoop(wakeKey),
     yield: () => binding.yieldProcessor(),
+    trustThisThread: () => binding.trustThisThread(),
+    publishMessage: (...args) => binding.publishMessage(...args),
   },
   now: readClock,
   nowOrLater: readDeadlineClock,

@@ -71,17 +71,33 @@ export function acquire(kind: SourceKind, given: unknown): { driver: Driver; han
   return { driver, handle };
 }
 
-function isSourceHandle({ millrace, kind, driver, fd, generation }: SourceHandle): boolean {
+/**
+ * Closes what is in flight under this handle; nothing if it was taken. For
+ * whoever knows that nobody else will ever take it.
+ *
+ * @internal
+ */
+export function closeFlight({ name, io }: Driver, flight: SourceHandle): void {
+  if (flight.driver !== name) return;
+  const handle = io.acquire(flight.fd, flight.generation, numberOf(flight.kind));
+  if (handle >= 0) io.close(handle);
+}
+
+/** @internal */
+export function isSourceHandle(value: object): value is SourceHandle {
+  // Before the others, which in any object may be getters.
+  if ((value as Partial<SourceHandle>).millrace !== 'source') return false;
+  const { kind, driver, fd, generation } = value as Partial<SourceHandle>;
   return (
-    millrace === 'source' &&
-    SOURCE_KINDS.includes(kind) &&
+    SOURCE_KINDS.includes(kind as SourceKind) &&
     typeof driver === 'string' &&
-    Number.isInteger(fd) &&
-    fd >= 0 &&
-    fd <= FD_MAX &&
-    Number.isSafeInteger(generation) &&
-    generation > 0
+    isWhole(fd, 0, FD_MAX) &&
+    isWhole(generation, 1, Number.MAX_SAFE_INTEGER)
   );
+}
+
+function isWhole(value: unknown, min: number, max: number): boolean {
+  return Number.isInteger(value) && (value as number) >= min && (value as number) <= max;
 }
 
 function notInFlight(kind: SourceKind): MillraceError {

@@ -81,7 +81,9 @@ export abstract class Source {
    * flight* and belongs to no thread, so it outlives both. If the message was
    * refused, or its receiver has ended, `from()` takes the source back here.
    * What is still in flight when the last thread that uses Millrace ends is
-   * closed then.
+   * closed then. What an actor gives away is closed with its shard, what it was
+   * sent in a message with the shard that the message went to, and what is in a
+   * message that was taken and comes to nothing at once (rule S9).
    *
    * @throws MillraceError ERR_SOURCE_REGISTERED, ERR_SOURCE_CLOSED; EEXIST for a
    * descriptor that an `FdSource` of another thread has taken over as well and

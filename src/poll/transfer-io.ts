@@ -4,7 +4,8 @@
  * A handle belongs to the thread that opened it, until that one releases it.
  * Then it is in flight, and belongs to nobody, until one thread acquires it.
  * What is in flight is never forgotten: the driver closes it when no thread is
- * left that could acquire it.
+ * left that could acquire it, and before that with the thread that it is
+ * entrusted to (`ThreadSupport` in `driver.ts`).
  */
 import type { Handle } from './driver.js';
 
@@ -24,4 +25,7 @@ export interface TransferIo {
    * {@link release} that nobody has answered yet.
    */
   acquire(handle: Handle, generation: number, kind: number): number;
+
+  /** Handles in flight, between whichever threads. */
+  countInFlight(): number;
 }

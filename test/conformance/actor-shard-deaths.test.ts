@@ -9,6 +9,7 @@ import { random } from '../support/random.js';
 import { deaths, stopUnderLoad } from '../support/shard-load.js';
 import { block, hold, type PlayerRef, threadStagesAfterEach } from '../support/shards.js';
 import { rejectionOf } from '../support/thrown.js';
+import { moves } from '../support/shard-moves.js';
 import { weave } from '../support/weave.js';
 
 leavesNothingBehind();
@@ -247,6 +248,15 @@ describe('shards that die', function () {
     // 1 s for an answer, and 5 s for the thread to end; no 10 s more for its metrics.
     expect(performance.now() - beganMs).to.be.below(11_000);
     expect((await asked).code).to.equal('ERR_ACTOR_STOPPED');
+  });
+});
+
+describe('shards that die while sources move between them', function () {
+  this.timeout(120_000);
+
+  it('A6: 8 deaths, and each source ends, and no descriptor is left', async () => {
+    const { seed } = random();
+    expect(await moves(8, seed), `seed ${seed}`).to.deep.equal([]);
   });
 });
 

@@ -37,6 +37,8 @@ const PARTS: Readonly<Record<SoakPart, Part>> = {
   crowd: { count: 1e5, perProcess: Infinity, limitMs: 5 * MINUTE_MS, exitCode: 0 },
   /** Shards that die. */
   deaths: { count: 200, perProcess: 50, limitMs: 10 * MINUTE_MS, exitCode: 0 },
+  /** Shards that die while sources move between them. */
+  moves: { count: 200, perProcess: 100, limitMs: 10 * MINUTE_MS, exitCode: 0 },
   /** Systems that stop under load. */
   stops: { count: 200, perProcess: 20, limitMs: 10 * MINUTE_MS, exitCode: 0 },
   /** Processes that end under load, by process.exit(). */

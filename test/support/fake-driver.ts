@@ -35,6 +35,8 @@ export class FakeDriver implements Driver {
     yield: () => {
       this.yields += 1;
     },
+    trustThisThread: () => {},
+    publishMessage: (words, index, value) => Atomics.exchange(words, index, value),
   };
   /** How often the processor was left to other threads. */
   yields = 0;
@@ -91,6 +93,10 @@ class FakeIo {
 
   acquire(handle: Handle, generation: number, kind: number): number {
     return this.#flights.delete(`${handle} ${generation} ${kind}`) ? handle : ENOENT;
+  }
+
+  countInFlight(): number {
+    return this.#flights.size;
   }
 }
 

@@ -66,6 +66,12 @@ export class Bell implements ThreadSupport {
 
   yield(): void {}
 
+  trustThisThread(): void {}
+
+  publishMessage(words: Int32Array, index: number, value: number): number {
+    return Atomics.exchange(words, index, value);
+  }
+
   get rung(): number {
     return Atomics.load(this.words, 0);
   }

@@ -3,6 +3,7 @@
  * them. One for each ring; its decoder reads the frames in the same order,
  * because both remember what earlier frames have defined.
  */
+import type { SourceHandle } from '../../poll/source-handle.js';
 import { OVERFLOW } from './limits.js';
 import type { Memory } from './memory.js';
 import { writeNumber } from './numbers.js';
@@ -66,6 +67,11 @@ export class Encoder {
     return this.#writer.foreign;
   }
 
+  /** Handles of sources in the last frame. They are part of it as any other object. */
+  get flights(): readonly SourceHandle[] {
+    return this.#writer.flights;
+  }
+
   /** The other side will see the last frame: what it defines is known from now on. */
   commit(): void {
     if (!this.#isPending) return;
@@ -77,7 +83,7 @@ export class Encoder {
   rollback(): void {
     this.#writer.shapes.rollback();
     this.#writer.texts.rollback();
-    this.#writer.forgetForeign();
+    this.#writer.forgetAside();
     this.#isPending = false;
   }
 }

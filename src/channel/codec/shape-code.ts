@@ -35,7 +35,21 @@ export function matcherFor({ keys }: Shape, { compiled }: { compiled: boolean })
   };
 }
 
-export function writerFor(shape: Shape, { compiled }: { compiled: boolean }): FieldWriter {
+export function writerFor(shape: Shape, options: { compiled: boolean }): FieldWriter {
+  const write = plainWriterFor(shape, options);
+  if (!mayBeSourceHandle(shape.keys)) return write;
+  return (writer, object, at) => {
+    writer.noteFlight(object);
+    return write(writer, object, at);
+  };
+}
+
+/** Asked for each shape, so that objects of others pay nothing for those that are. */
+export function mayBeSourceHandle(keys: readonly string[]): boolean {
+  return keys.includes('millrace');
+}
+
+function plainWriterFor(shape: Shape, { compiled }: { compiled: boolean }): FieldWriter {
   const { keys } = shape;
   if (compiled && mayCompile) {
     const fields = keys.map((key, index) => fieldCode(key, index)).join('\n');

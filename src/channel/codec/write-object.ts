@@ -1,6 +1,7 @@
 /** Objects: which kind each is, and plain ones. */
 import { types } from 'node:util';
 import { writerOf } from './kinds.js';
+import { mayBeSourceHandle } from './shape-code.js';
 import type { Shape } from './shapes.js';
 import * as tag from './tags.js';
 import { writeText } from './texts.js';
@@ -85,6 +86,7 @@ function writeByKeys(writer: Writer, value: object, at: number): number {
     shapes.met(learnt, writer.depth);
     return learnt.write(writer, value, writeDefinition(writer, learnt, at));
   }
+  if (mayBeSourceHandle(keys)) writer.noteFlight(value);
   return writeProperties(writer, value, keys, writer.byte(tag.OBJECT, at));
 }
 

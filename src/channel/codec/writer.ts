@@ -9,6 +9,7 @@
  * do not fit.
  */
 import { rangeErrorWith } from '../../errors.js';
+import { isSourceHandle, type SourceHandle } from '../../poll/source-handle.js';
 import { envelopeOf } from './envelopes.js';
 import { DEPTH_MAX } from './limits.js';
 import type { Memory, TextBuffer } from './memory.js';
@@ -28,7 +29,7 @@ const OVERFLOW_SIGNAL = new Overflow('the frame does not fit');
 const NOTHING = new Uint8Array(0);
 const NO_TEXT = Buffer.alloc(0) as TextBuffer;
 const NO_VIEW = new DataView(new ArrayBuffer(0));
-const NONE: readonly unknown[] = Object.freeze([]);
+const NONE: readonly never[] = Object.freeze([]);
 
 /** Where to go back to when a part of a frame is dropped. */
 export interface Mark {
@@ -38,6 +39,7 @@ export interface Mark {
   readonly shapes: number;
   readonly texts: number;
   readonly foreign: number;
+  readonly flights: number;
 }
 
 export class Writer {
@@ -54,6 +56,7 @@ export class Writer {
   depth = 0;
   transfer: ReadonlySet<unknown> | undefined = undefined;
   foreign: readonly unknown[] = NONE;
+  flights: readonly SourceHandle[] = NONE;
   #start = 0;
 
   begin(memory: Memory, limit: number, transfer: ReadonlySet<unknown> | undefined): void {
@@ -169,6 +172,11 @@ export class Writer {
     return this.foreign.length - 1;
   }
 
+  /** An object that looks like the handle of a source is being written. */
+  noteFlight(object: object): void {
+    if (isSourceHandle(object)) this.flights = [...this.flights, object];
+  }
+
   descend(): number {
     this.depth += 1;
     if (this.depth > DEPTH_MAX) throw tooDeep();
@@ -183,6 +191,7 @@ export class Writer {
       shapes: this.shapes.size,
       texts: this.texts.size,
       foreign: this.foreign.length,
+      flights: this.flights.length,
     };
   }
 
@@ -193,12 +202,14 @@ export class Writer {
     this.shapes.truncate(mark.shapes);
     this.texts.truncate(mark.texts);
     this.foreign = this.foreign.slice(0, mark.foreign);
+    this.flights = this.flights.slice(0, mark.flights);
     return mark.at;
   }
 
   /** Whether the frame defines something, or refers to something beside it. */
   get isPending(): boolean {
-    return this.shapes.isPending || this.texts.isPending || this.foreign.length > 0;
+    const isAside = this.foreign.length > 0 || this.flights.length > 0;
+    return isAside || this.shapes.isPending || this.texts.isPending;
   }
 
   /** Holds on to nothing of the message but what has to travel beside the frame. */
@@ -207,8 +218,9 @@ export class Writer {
     this.transfer = undefined;
   }
 
-  forgetForeign(): void {
+  forgetAside(): void {
     this.foreign = NONE;
+    this.flights = NONE;
   }
 }
 
