@@ -14,7 +14,7 @@ import { parseArgs } from 'node:util';
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const SUPPORTED = ['20', '22', '24', '26'];
 /** The parts of the soak of shards in which something ends. */
-const ENDS = ['deaths', 'stops', 'exits'].flatMap((part) => ['--part', part]);
+const ENDS = ['deaths', 'moves', 'stops', 'exits'].flatMap((part) => ['--part', part]);
 
 const PACKAGE = `node-${process.platform}-${process.arch}`;
 

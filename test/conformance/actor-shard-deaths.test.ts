@@ -254,9 +254,9 @@ describe('shards that die', function () {
 describe('shards that die while sources move between them', function () {
   this.timeout(120_000);
 
-  it('A6: 8 deaths, and each source ends, and no descriptor is left', async () => {
+  it('A6: 6 deaths, and each source ends, and no descriptor is left', async () => {
     const { seed } = random();
-    expect(await moves(8, seed), `seed ${seed}`).to.deep.equal([]);
+    expect(await moves(6, seed), `seed ${seed}`).to.deep.equal([]);
   });
 });
 
