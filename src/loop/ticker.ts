@@ -215,14 +215,13 @@ export class Ticker<M, T> {
     }
   }
 
-  /** Drops what this tick would still deliver: the loop is being closed. */
+  /**
+   * Drops what this tick would still deliver: the loop is being closed. Inbox
+   * and wheel have nothing left by then.
+   */
   abandon(): void {
     this.#deferred.length = 0;
     this.#eventCount = 0;
-    this.#eventIndex = 0;
-    this.#claimedTail = 0;
-    this.#sample.drop();
-    this.#phase = Phase.BEGIN;
   }
 
   #hasWork(): boolean {

@@ -62,6 +62,18 @@ describe('Spin', () => {
     expect(gaps).to.deep.equal([64, 128, 256, 512, 1024, 2048, 4096, 4096, 4096, 4096]);
   });
 
+  it('once it found what it looked for, the next trial comes as soon as the first', () => {
+    const spin = new Spin(SPIN_MS);
+    for (let trial = 0; trial < 3; trial++) {
+      sleepsUntilTrial(spin);
+      while (spin.durationMs > 0) spin.note(false, TRIAL_MS);
+    }
+    sleepsUntilTrial(spin);
+    for (let count = 0; count < SPIN_TRIAL_SPINS; count++) spin.note(true, 0.001);
+    while (spin.durationMs > 0) spin.note(false, SPIN_MS);
+    expect(sleepsUntilTrial(spin)).to.equal(SPIN_TRIAL_GAP_MIN);
+  });
+
   it('messages that come within a trial, but too late to spin for, do not keep it going', () => {
     const spin = new Spin(SPIN_MS);
     sleepsUntilTrial(spin);
@@ -226,6 +238,34 @@ describe('a loop that spins', () => {
       vain += 1;
     }
     expect(vain).to.equal(SPIN_TRIAL_MISSES_MAX);
+  });
+
+  it('L6: sleeps that timers end are no reason to spin, whatever ended the one before', () => {
+    const w = world();
+    void w.loop.run(w.handler);
+    w.poller.runTurns(10);
+    w.driver.clockMs += 5;
+    w.inlet.send('m');
+    w.poller.runTurns(10);
+    for (let count = 0; count < 2 * SPIN_TRIAL_GAP_MIN; count++) {
+      w.loop.timeout(null, 0.03);
+      w.driver.clockMs += 0.03;
+      expect(w.poller.runTurns(10)).to.equal(Turn.IDLE);
+    }
+    expect(w.loop.metrics().timers).to.equal(2 * SPIN_TRIAL_GAP_MIN);
+  });
+
+  it('a run that is ended while it looks out leaves nothing of that to the next', async () => {
+    const w = world();
+    const run = w.loop.run(w.handler);
+    untilItSpins(w);
+    w.loop.shutdown();
+    w.poller.runTurns(1);
+    await run;
+    const { ticks } = w.loop.metrics();
+    void w.loop.run(w.handler);
+    w.poller.runTurns(1);
+    expect(w.loop.metrics().ticks).to.equal(ticks + 1);
   });
 
   it('is never idle that way, nor with spinUs: 0', () => {

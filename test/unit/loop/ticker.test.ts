@@ -8,6 +8,7 @@ import { EventLoop } from '../../../src/loop/event-loop.js';
 import type { Handler, Lateness } from '../../../src/loop/handler.js';
 import { Interest } from '../../../src/poll/interest.js';
 import { PollOpt } from '../../../src/poll/poll-opt.js';
+import { Turn } from '../../../src/poll/driver.js';
 import { FakeDriver, type FakePoller, FakeSource } from '../../support/fake-driver.js';
 
 interface World {
@@ -131,6 +132,73 @@ describe('the tick', () => {
     expect(w.log).to.deep.equal(['interrupted', 'notify m', 'tick']);
     w.loop.runOnce(recorder(w.log));
     expect(w.log.slice(3)).to.deep.equal(['readable 1', 'tick']);
+  });
+
+  it('L8: what an earlier poll had fetched is not delivered again by one that is interrupted', () => {
+    const w = world();
+    readySource(w, 1);
+    w.loop.runOnce(recorder(w.log));
+    w.poller.interruptNext = true;
+    w.loop.runOnce(recorder(w.log));
+    expect(w.log).to.deep.equal(['readable 1', 'tick', 'interrupted', 'tick']);
+  });
+
+  it('S2: readable() and then writable(), once each, where both are asked for', () => {
+    const w = world();
+    const source = readySource(w, 1);
+    const next = readySource(w, 2);
+    w.poller.ready(source.handle, Interest.READABLE | Interest.WRITABLE);
+    w.loop.runOnce(recorder(w.log));
+    expect(w.log).to.deep.equal(['readable 1', 'writable 1', 'readable 2', 'tick']);
+    w.log.length = 0;
+    const handler = recorder(w.log, {
+      readable: (loop, token) => {
+        w.log.push(`readable ${token}`);
+        if (token === 1) loop.deregister(source);
+      },
+    });
+    w.poller.ready(next.handle, Interest.WRITABLE);
+    w.loop.runOnce(handler);
+    expect(w.log).to.deep.equal(['readable 1', 'writable 2', 'tick']);
+  });
+
+  it('S7: a source whose silence ends while the loop waits is asked in the same tick', () => {
+    const w = world();
+    const { registration } = readySource(w, 1);
+    registration?.registry.suspend(registration, w.driver.clockMs);
+    w.loop.runOnce(recorder(w.log));
+    expect(w.log).to.deep.equal(['readable 1', 'tick']);
+    expect(w.poller.waits).to.deep.equal([-1, 0]);
+  });
+
+  it('counts what it does, each thing once', () => {
+    const w = world({ eventsCapacity: 3 });
+    const source = readySource(w, 1);
+    const stale = readySource(w, 2);
+    w.poller.raise(1);
+    w.loop.channel().send('m');
+    w.loop.timeout('t', 0);
+    w.loop.runOnce(recorder(w.log, { readable: (loop) => loop.deregister(stale) }), 0);
+    w.poller.settle(source.handle);
+    w.poller.interruptNext = true;
+    w.loop.runOnce(recorder(w.log), 0);
+    w.loop.runOnce(recorder(w.log), 0);
+    expect(w.log.filter((line) => line !== 'tick')).to.deep.equal([
+      'signal SIGHUP',
+      'notify m',
+      'interrupted',
+      'timeout t',
+    ]);
+    expect(w.loop.metrics()).to.include({
+      ticks: 3,
+      events: 1,
+      staleEvents: 1,
+      signals: 1,
+      messages: 1,
+      timers: 1,
+      interrupted: 1,
+      fullPolls: 1,
+    });
   });
 
   it('L9: signals are events of the I/O phase', () => {
@@ -389,6 +457,25 @@ describe('L2: a timer waits for what had arrived by its deadline', () => {
     expect(log).to.deep.equal(['tick 8']);
   });
 
+  it('(a) what an earlier sample had waited for does not count for the next', () => {
+    const w = world({ eventsCapacity: 1 });
+    for (const due of ['first', 'second', 'third']) {
+      // One poll that is not full, after which a timer may fire,
+      w.loop.runOnce({}, 0);
+      w.loop.timeout(due, 10);
+      w.driver.clockMs += 400;
+      // and then full ones, of which eight are the bound each time.
+      const source = readySource(w, 1);
+      const log: string[] = [];
+      for (let tick = 1; tick <= 9; tick++) {
+        w.loop.runOnce({ timeout: (_, payload) => void log.push(`${payload} in ${tick}`) }, 0);
+      }
+      expect(log).to.deep.equal([`${due} in 8`]);
+      source.close();
+      w.loop.runOnce({}, 0);
+    }
+  });
+
   it('(b) every message queued at the sample comes first, however many ticks it takes', () => {
     const w = world({ messagesPerTick: 2 });
     const { arm, clear } = election(w);
@@ -596,6 +683,24 @@ describe('L4: shutdown()', () => {
     expect(w.loop.metrics().refused).to.equal(1);
   });
 
+  it('close() from a callback drops the events, signals and deferred work of that tick', () => {
+    const w = world();
+    const host = w.loop.admit({ dismissed: () => void w.log.push('dismissed') });
+    readySource(w, 1);
+    readySource(w, 2);
+    w.poller.raise(1);
+    w.loop.runSync(
+      recorder(w.log, {
+        readable: (loop, token) => {
+          w.log.push(`readable ${token}`);
+          expect(host.defer(() => void w.log.push('deferred'))).to.equal(true);
+          loop.close();
+        },
+      }),
+    );
+    expect(w.log).to.deep.equal(['readable 1', 'dismissed']);
+  });
+
   it('close() from a callback ends the run; nothing more is delivered', () => {
     const w = world();
     for (const message of ['a', 'b']) w.loop.channel().send(message);
@@ -675,6 +780,14 @@ describe('L6: a loop that sleeps', () => {
     expect(w.poller.deadlineMs).to.equal(1500);
     w.loop.clearTimeout(late);
     expect(w.poller.deadlineMs).to.equal(Infinity);
+  });
+
+  it('has the alarm for what was armed in its last tick', () => {
+    const w = world();
+    w.loop.channel().send('m');
+    void w.loop.run(recorder(w.log, { notify: (loop) => void loop.timeout('t', 70) }));
+    expect(w.poller.runTurns()).to.equal(Turn.IDLE);
+    expect(w.poller.deadlineMs).to.equal(1070);
   });
 
   it('is woken by the first message only', () => {

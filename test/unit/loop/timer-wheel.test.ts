@@ -2,10 +2,9 @@
  * The wheel against a model: a plain list, sorted when asked. Random
  * operations from a seed that is printed when they disagree.
  */
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { expect } from 'chai';
 import { Timeout, TimerWheel } from '../../../src/loop/timer-wheel.js';
+import { collectGarbage } from '../../support/garbage.js';
 import { random } from '../../support/random.js';
 
 interface Pending {
@@ -50,11 +49,6 @@ function arm(wheel: TimerWheel, payload: unknown, deadlineMs: number): Timeout {
 function present(timeout: Timeout | null): Timeout {
   if (timeout === null) throw new Error('the wheel is full');
   return timeout;
-}
-
-function collectGarbage(): void {
-  setFlagsFromString('--expose-gc');
-  runInNewContext('gc')();
 }
 
 function fireAll(wheel: TimerWheel, nowMs: number): unknown[] {
@@ -219,7 +213,6 @@ describe('TimerWheel', () => {
     });
     wheel.collect(1, Infinity);
     fireAll(wheel, 1);
-    // A weak reference holds until the job that made it has ended.
     await new Promise(setImmediate);
     collectGarbage();
     expect(weak.map((each) => each.deref())).to.deep.equal([undefined, undefined, {}]);

@@ -2,8 +2,6 @@
  * The decoder against one that sees the whole stream at once, and its promises
  * about memory, callbacks and errors.
  */
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { expect } from 'chai';
 import { encodeFrame, LengthPrefixedDecoder } from '../../../src/net/index.js';
 import { eventually } from '../../support/eventually.js';
@@ -16,6 +14,7 @@ import {
   randomFrames,
   randomOptions,
 } from '../../support/framing.js';
+import { collectGarbage } from '../../support/garbage.js';
 import { leavesNothingBehind } from '../../support/leaks.js';
 import { random } from '../../support/random.js';
 import { thrownBy } from '../../support/thrown.js';
@@ -31,12 +30,6 @@ function bytes(...values: number[]): Uint8Array {
 
 function text(frame: Uint8Array): string {
   return Buffer.from(frame).toString();
-}
-
-/** At once; without it, what was let go of counts until some time later. */
-function collectGarbage(): void {
-  setFlagsFromString('--expose-gc');
-  (runInNewContext('gc') as () => void)();
 }
 
 /** A decoder, and what it has handed out. */
