@@ -118,6 +118,13 @@ describe('Inbox', () => {
     inbox.take();
     await admitted;
     expect(listeners).to.equal(0);
+    const closed = new Inbox<string>(1, quiet);
+    closed.offer('first');
+    const rejected = rejectionOf(closed.offerAsync('second', signal));
+    expect(listeners).to.equal(1);
+    closed.close();
+    await rejected;
+    expect(listeners).to.equal(0);
     const aborted = rejectionOf(inbox.offerAsync('third', signal));
     const patient = inbox.offerAsync('fourth');
     controller.abort();
@@ -139,5 +146,15 @@ describe('Inbox', () => {
     expect(inbox.offer('late')).to.equal(false);
     expect(inbox.refused).to.equal(1);
     expect(inbox.size).to.equal(0);
+  });
+
+  it('C2: there is nobody to be woken after close()', () => {
+    let wakes = 0;
+    const inbox = new Inbox<string>(1, { wake: () => void (wakes += 1), wakeKey: 1 });
+    inbox.sleeping = true;
+    inbox.close();
+    inbox.wake();
+    inbox.offer('late');
+    expect(wakes).to.equal(0);
   });
 });

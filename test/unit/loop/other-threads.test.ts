@@ -454,6 +454,20 @@ describe('messages of other threads', () => {
       expect(w.inlet.taken).to.equal(0);
     });
 
+    it('leaves the own messages behind it in their order, however many it had', () => {
+      const w = world();
+      for (let count = 0; count < 5; count++) w.inlet.send(`A${count}`, 'A');
+      w.loop.metrics();
+      w.inlet.breakLane('A', 1);
+      for (let count = 0; count < 40; count++) w.sender.send(`own ${count}`);
+      expect(() => w.loop.runOnce(recorder(w.log), 0)).to.throw('lane A is broken');
+      w.sender.send('own 40');
+      expect(drain(w)).to.deep.equal(Array.from({ length: 41 }, (_, index) => `own ${index}`));
+      expect(w.loop.metrics().lost).to.equal(4);
+      w.sender.send('later');
+      expect(w.loop.close()).to.deep.equal(['later']);
+    });
+
     it('L2: does not let a timer overtake what stands behind it', () => {
       const w = world({ messagesPerTick: 1 });
       const timer = w.loop.timeout('election', 150);
