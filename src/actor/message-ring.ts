@@ -56,7 +56,6 @@ export class MessageRing {
   #release(): void {
     this.#slots = NO_SLOTS;
     this.#mask = -1;
-    this.#head = 0;
   }
 
   #grow(): void {

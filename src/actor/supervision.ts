@@ -73,6 +73,8 @@ export class Supervisor {
 
   #delayMs(): number {
     const { backoffMs, backoffMaxMs } = this.#policy;
+    // Not even endless doubling makes something of nothing, only NaN.
+    if (backoffMs === 0) return 0;
     return Math.min(backoffMs * 2 ** this.#streak, backoffMaxMs);
   }
 }

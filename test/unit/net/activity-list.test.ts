@@ -21,29 +21,31 @@ describe('ActivityList', () => {
     const integer = (min: number, max: number) => min + Math.floor(next() * (max - min + 1));
     const limitMs = 100;
     const list = new ActivityList(limitMs);
-    const live = new Set<Fake>();
+    /** And when something last happened to each. */
+    const live = new Map<Fake, number>();
     for (now = 0; now < 5000; now += integer(0, 10)) {
       const choice = integer(0, 9);
-      const members = [...live];
+      const members = [...live.keys()];
       const member = members[integer(0, Math.max(0, members.length - 1))];
       if (choice < 3 || member === undefined) {
         const added = new Fake();
-        live.add(added);
+        live.set(added, now);
         list.add(added, now);
       } else if (choice < 8) {
         list.touch(member, now);
+        live.set(member, now);
       } else {
         list.remove(member);
         live.delete(member);
       }
-      const due = members.filter((each) => live.has(each) && each.activeAtMs + limitMs <= now);
+      const due = [...live.keys()].filter((each) => live.get(each)! + limitMs <= now);
       list.expire(now);
       expect(
         members.filter(({ quietAtMs }) => quietAtMs !== null),
         `seed ${seed}`,
       ).to.have.members(due);
       for (const each of due) live.delete(each);
-      const dueMs = Math.min(...[...live].map(({ activeAtMs }) => activeAtMs + limitMs));
+      const dueMs = Math.min(...live.values()) + limitMs;
       expect(list.dueMs, `seed ${seed}`).to.equal(dueMs);
     }
   });

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { NetStream } from '../../../src/net/endpoint.js';
 import { WriteQueue } from '../../../src/net/write-queue.js';
+import { collectGarbage } from '../../support/garbage.js';
 import { random } from '../../support/random.js';
 
 /** Takes as many bytes at a time as it is told. */
@@ -107,6 +108,39 @@ describe('WriteQueue', () => {
     }
   });
 
+  it('a long list of chunks of which some are always left is sent in order', () => {
+    const queue = new WriteQueue();
+    const expected: number[] = [];
+    const taken: number[] = [];
+    for (let round = 0; round < 300; round++) {
+      for (let count = 0; count < 3; count++) {
+        const chunk = bytes(10, expected.length);
+        expected.push(...chunk);
+        if (count === 1) queue.push(chunk, 0);
+        else queue.share(chunk, 0);
+      }
+      taken.push(...flush(queue, [round < 100 ? 5 : 35]).taken);
+      expect(queue.sizeBytes).to.equal(expected.length - taken.length);
+    }
+    while (queue.sizeBytes > 0) taken.push(...flush(queue, [1000]).taken);
+    expect(taken).to.deep.equal(expected);
+  });
+
+  it('lets go of a chunk that was sent, though others are left', async () => {
+    const queue = new WriteQueue();
+    const weak = new WeakRef(bytes(10));
+    queue.share(weak.deref()!, 0);
+    queue.share(bytes(20), 0);
+    // Not with the stream of the other tests, which keeps what it was given.
+    const stream = { write: () => 10, writev: () => 10 };
+    queue.flush(stream as unknown as NetStream);
+    expect(queue.sizeBytes).to.equal(20);
+    await new Promise(setImmediate);
+    collectGarbage();
+    expect(weak.deref()).to.equal(undefined);
+    expect(queue.sizeBytes).to.equal(20);
+  });
+
   it('the memory of what was sent is used again, whatever the size of the messages', () => {
     const queue = new WriteQueue();
     const message = bytes(50_000);
@@ -126,6 +160,7 @@ describe('WriteQueue', () => {
     given.push(bytes(100_000), 0);
     flush(given, [20_000]);
     given.clear();
+    expect(given.sizeBytes).to.equal(0);
     given.clear();
     for (const [index, queue] of others.entries()) queue.push(bytes(70_000, index), 0);
     for (const [index, queue] of others.entries()) {
