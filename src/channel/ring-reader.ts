@@ -154,7 +154,6 @@ export class RingReader<M> implements Lane<M> {
 
   #giveUp(cause?: unknown): never {
     this.#isBroken = true;
-    this.#taken = (this.#taken + 1) & COUNT_MASK;
     throw new MillraceError(
       'ERR_CHANNEL_BROKEN',
       'the memory of a lane from another thread holds no sound message; its messages are lost',

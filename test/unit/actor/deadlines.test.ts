@@ -115,6 +115,13 @@ describe('Deadlines', () => {
     expect(wheels[0]).to.equal(wheels[1]);
   });
 
+  it('what waits longer than a busy moment is not given up with it', () => {
+    arm('patient', 50);
+    busyMoment();
+    while (driver.clockMs < 1050) loop.runOnce(handler, 100);
+    expect(expired).to.deep.equal(['patient']);
+  });
+
   it('one of a busy moment that is over clears nothing of what came after it', () => {
     const old = busyMoment();
     arm('kept', 5);

@@ -245,6 +245,41 @@ describe('Outlet and inlet', () => {
     expect(drain.take()).to.deep.equal(['c']);
   });
 
+  it('A5: keeps the thread alive while somebody waits, each time, and no longer', async () => {
+    const drain = open<string>(1);
+    const outlet = drain.outlet();
+    const timers = () =>
+      process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
+    outlet.offer('a');
+    // The runner has a timer of its own once the test is under way.
+    await turnsOfNode();
+    const before = timers();
+    const stop = new AbortController();
+    const aborted = rejectionOf(outlet.offerAsync('b', stop.signal));
+    expect(timers()).to.equal(before + 1);
+    stop.abort(new Error('no more'));
+    await aborted;
+    expect(timers()).to.equal(before);
+    for (let round = 0; round < 2; round++) {
+      const waiting = [outlet.offerAsync('c'), outlet.offerAsync('d')];
+      expect(timers()).to.equal(before + 1);
+      drain.take();
+      await waiting[0];
+      expect(timers()).to.equal(before + 1);
+      drain.take();
+      await waiting[1];
+      await eventually(() => {
+        expect(timers()).to.equal(before);
+      });
+    }
+    const rejected = rejectionOf(outlet.offerAsync('e'));
+    drain.inlet.close();
+    await rejected;
+    await eventually(() => {
+      expect(timers()).to.equal(before);
+    });
+  });
+
   it('one who waits with what cannot be cloned is rejected, and the next is served', async () => {
     const drain = open(1);
     const outlet = drain.outlet();
@@ -296,6 +331,18 @@ describe('Outlet and inlet', () => {
     expect(outlet.closed).to.equal(true);
   });
 
+  it('and so it is by those who do not wait, with the first message that is refused', () => {
+    const drain = new Drain<number>(1, new Bell(undefined, PRETENDED));
+    drains.push(drain);
+    const outlet = drain.outlet(new Bell(drain.bell.words, PRETENDED + 1));
+    outlet.offer(1);
+    expect(outlet.offer(2)).to.equal(false);
+    expect(outlet.closed).to.equal(false);
+    drain.bell.end(PRETENDED);
+    const late = drain.outlet(new Bell(drain.bell.words, PRETENDED + 1));
+    expect([late.offer(3), late.closed]).to.deep.equal([false, true]);
+  });
+
   it('C5: a message wakes the loop if it sleeps, once, and not otherwise', () => {
     const drain = open<number>(10);
     const outlet = drain.outlet();
@@ -309,6 +356,9 @@ describe('Outlet and inlet', () => {
     expect(drain.take()).to.deep.equal([1, 2]);
     outlet.offer(3);
     expect(drain.bell.rung, 'awake').to.equal(rung + 1);
+    expect(drain.inlet.fallAsleep(), 'with messages waiting').to.equal(false);
+    drain.outlet().offer(30);
+    expect(drain.bell.rung, 'awake still, by a lane that is new').to.equal(rung + 1);
     drain.take();
     expect(drain.inlet.fallAsleep()).to.equal(true);
     drain.inlet.wakeUp();
@@ -344,6 +394,35 @@ describe('Outlet and inlet', () => {
     };
     expect(thrownBy(() => outlet.offer(message as never)).message).to.equal('the end');
     expect(drain.take()).to.deep.equal([2]);
+    drain.inlet.publishReleases();
+  });
+
+  it('C6: and is so when another thread begins to send; once, however often that happens', () => {
+    const drain = open<number>(3);
+    const outlet = drain.outlet(new Bell(drain.bell.words, PRETENDED + 1));
+    outlet.offer(0);
+    drain.take();
+    drain.inlet.publishReleases();
+    const message = {
+      get deadly() {
+        drain.bell.end(PRETENDED + 1);
+        for (let thread = 0; thread < 3; thread++) {
+          expect(drain.outlet().offer(thread)).to.equal(true);
+          expect(drain.take()).to.deep.equal([thread]);
+          drain.inlet.publishReleases();
+          expect(hasPlacesTaken(words(drain as Drain<never>))).to.equal(false);
+        }
+        const last = drain.outlet();
+        expect([1, 2, 3, 4].map((each) => last.offer(each))).to.deep.equal([
+          true,
+          true,
+          true,
+          false,
+        ]);
+        throw new Error('the end');
+      },
+    };
+    expect(thrownBy(() => outlet.offer(message as never)).message).to.equal('the end');
   });
 
   it('C6: after a lane broke its sender begins another', () => {
@@ -364,6 +443,10 @@ describe('Outlet and inlet', () => {
     expect(drain.take()).to.deep.equal(['c']);
     drain.inlet.publishReleases();
     expect(hasPlacesTaken(words(drain as Drain<never>))).to.equal(false);
+    // However often it is looked for, it is dropped once.
+    for (let look = 0; look < 3; look++) drain.take();
+    const offered = ['d', 'e', 'f', 'g', 'h'].map((message) => outlet.offer(message));
+    expect(offered).to.deep.equal([true, true, true, true, false]);
   });
 });
 

@@ -167,6 +167,22 @@ describe('Ring', () => {
     expect(ring.reader.look()).to.equal(0);
   });
 
+  it('nor does one that sends when the ring is about to go back to a small segment', () => {
+    const ring = new Ring(SEGMENT_BYTES);
+    ring.send('x'.repeat(3 * SEGMENT_BYTES));
+    ring.take();
+    for (let round = 0; round < 2 * SEGMENT_CALM; round++) {
+      ring.send({
+        round,
+        get inner() {
+          return thrownBy(() => ring.send('inside')).name;
+        },
+      });
+      expect(ring.take()).to.deep.equal({ round, inner: 'DataCloneError' });
+    }
+    expect(ring.segments.at(-1)?.byteLength).to.equal(SEGMENT_BYTES + 64);
+  });
+
   it('C5: a message published after the reader fell asleep says so, once', () => {
     const ring = new Ring(SIZE);
     expect(ring.reader.fallAsleep()).to.equal(true);

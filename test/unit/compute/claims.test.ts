@@ -73,14 +73,9 @@ describe('Claims', () => {
     });
   }
 
-  /** One that waits for a report to be read. */
-  function waitForReader(): { isWoken: boolean } {
-    const waiter = { isWoken: false };
-    const words = new Int32Array(pool.buffer);
-    void waitAsync(words, UNREAD, UNREAD_MAX).then(() => {
-      waiter.isWoken = true;
-    });
-    return waiter;
+  /** As a thread that waits for a report to be read. */
+  function waitForReader(): Promise<string> {
+    return waitAsync(new Int32Array(pool.buffer), UNREAD, UNREAD_MAX, 5000);
   }
 
   it('a thread may be so many reports ahead, and then one for each that is read', () => {
@@ -94,16 +89,14 @@ describe('Claims', () => {
     for (let count = 0; count < UNREAD_MAX; count++) thread.admitReport();
     const waiter = waitForReader();
     pool.releaseReport();
-    await new Promise(setImmediate);
-    expect(waiter.isWoken).to.equal(true);
+    expect(await waiter).to.equal('ok');
   });
 
   it('a thread that is given up reports no more, and is woken to learn it', async () => {
     for (let count = 0; count < UNREAD_MAX; count++) thread.admitReport();
     const waiter = waitForReader();
     pool.giveUp();
-    await new Promise(setImmediate);
-    expect(waiter.isWoken).to.equal(true);
+    expect(await waiter).to.equal('ok');
     expect(thread.admitReport()).to.equal(false);
     for (let count = 0; count < UNREAD_MAX; count++) pool.releaseReport();
     expect(thread.admitReport()).to.equal(false);
