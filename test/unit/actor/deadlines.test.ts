@@ -79,7 +79,7 @@ describe('Deadlines', () => {
     expect(expired).to.deep.equal(['first', 'second']);
   });
 
-  it('one that is nearer than all the others is not missed, and one that is armed in between', () => {
+  it('neither one that is nearer than all others is missed, nor one armed meanwhile', () => {
     arm('late', 100);
     arm('early', 10);
     const again = () => {

@@ -75,7 +75,7 @@ describe('Refusals', () => {
     expect(wakes).to.equal(2);
   });
 
-  it('a listener that is refused a message itself is not called for that, and is the next time', () => {
+  it('a listener that is refused a message itself is not called for that one', () => {
     onEmit = (event) => {
       if (event === 'deadLetter') refusals.add(second, 'full', 'of the listener');
     };

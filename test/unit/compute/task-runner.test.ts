@@ -96,7 +96,7 @@ describe('TaskRunner', () => {
     expect(answers.at(-1)?.value).to.equal('at once');
   });
 
-  it('P3: what throws, rejects or cannot be found is answered so, and the next is run', async () => {
+  it('P3: what throws, rejects or is not there is answered so, and the next is run', async () => {
     for (const name of ['fail', 'failLater', 'missing', 'echo']) call(name, [1]);
     await answered(4);
     expect(outcomes()).to.deep.equal([
@@ -135,7 +135,7 @@ describe('TaskRunner', () => {
     ]);
   });
 
-  it('P1: what came while another was under way is run in turn, though it never runs out', async () => {
+  it('P1: what came meanwhile is run in turn, though it never runs out', async () => {
     const total = 4 * CLAIMS;
     onAnswer = () => {
       if (position < total) call('echo', [Promise.resolve(position)]);
@@ -176,7 +176,7 @@ describe('TaskRunner', () => {
     expect(thrownBy(() => reportProgress(1)).code).to.equal('ERR_NOT_IN_TASK');
   });
 
-  it('reports come before the result, only if somebody listens, and not from who is given up', async () => {
+  it('reports come before the result, if somebody listens, and not when given up', async () => {
     call('count', [2]);
     call('count', [2], { reports: true });
     await answered(4);
@@ -193,7 +193,7 @@ describe('TaskRunner', () => {
     expect(answers.at(-1)?.outcome).to.equal(Outcome.RETURNED);
   });
 
-  it('a report that cannot be sent fails the task, and counts for none that is unread', async () => {
+  it('a report that cannot be sent fails the task, and is none that is unread', async () => {
     refuses = (value) => value === 1;
     const before = new Int32Array(claims.buffer).slice(16, 17)[0];
     call('count', [2], { reports: true });

@@ -98,7 +98,7 @@ describe('the tick', () => {
     expect(w.log.slice(3)).to.deep.equal(['readable 1', 'tick']);
   });
 
-  it('L8: what an earlier poll had fetched is not delivered again by one that is interrupted', () => {
+  it('L8: a poll that is interrupted delivers nothing of what an earlier one had fetched', () => {
     const w = world();
     readySource(w, 1);
     w.loop.runOnce(recorder(w.log));
