@@ -289,6 +289,9 @@ export class ShardThreads {
         if (this.#isStopping) return false;
         // It came up, and died before all knew of it.
         if (each.thread !== null) await this.#mourn(each, await this.#ended(each));
+      } finally {
+        // On a slow machine a start alone takes longer than a shard has to live.
+        each.supervisor.restarted(performance.now());
       }
     }
   }

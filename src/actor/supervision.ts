@@ -48,7 +48,7 @@ export class Supervisor {
   #restartsMs: number[] = [];
   /** Crashes in a row, with no quiet window between them: what the back-off grows with. */
   #streak = 0;
-  /** When the restart decided last takes place. */
+  /** When the restart decided last takes place, or took place. */
   #restartAtMs = -Infinity;
 
   constructor(policy: SupervisionPolicy) {
@@ -69,6 +69,11 @@ export class Supervisor {
     this.#restartsMs.push(nowMs);
     this.#restartAtMs = nowMs + delayMs;
     return { action: 'restart', attempt: this.#streak, delayMs };
+  }
+
+  /** The restart took place only now, since it took its time: quiet time is counted from here. */
+  restarted(nowMs: number): void {
+    this.#restartAtMs = nowMs;
   }
 
   #delayMs(): number {

@@ -59,6 +59,15 @@ describe('Supervisor', () => {
     expect(afterQuiet(5000)).to.deep.equal({ action: 'restart', attempt: 1, delayMs: 100 });
   });
 
+  it('A6: a restart that took longer than the window is no quiet time', () => {
+    const subject = supervisor({ maxRestarts: 100 });
+    subject.decide(0);
+    subject.restarted(9000);
+    expect(subject.decide(9001)).to.include({ attempt: 2, delayMs: 200 });
+    subject.restarted(20_000);
+    expect(subject.decide(25_000)).to.include({ attempt: 1, delayMs: 100 });
+  });
+
   it('A2: no restarts at all, and without end', () => {
     expect(supervisor({ maxRestarts: 0 }).decide(0)).to.deep.equal({ action: 'stop' });
     const endless = supervisor({ maxRestarts: Number.MAX_SAFE_INTEGER, backoffMs: 0 });
