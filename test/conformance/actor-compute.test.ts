@@ -434,7 +434,7 @@ describe('compute in actors: shards that die', function () {
     const pool = stage.system.compute;
     const actors = await Promise.all([0, 1, 2].map((shard) => spawnIn(stage, shard)));
     for (const actor of actors) actor.send(['storm', 3000, 0]);
-    await eventually(() => expect(pool.metrics().tasksCompleted).to.be.above(200));
+    await eventually(() => expect(pool.metrics().tasksCompleted).to.be.above(200), 20_000);
     actors[0].send(['exitWhen', 0]);
     await stage.system.stop({ timeoutMs: 200 });
     expectBalanced(pool);

@@ -67,7 +67,7 @@ const STOP_PAUSE_MIN_MS = 120;
 const STOP_PAUSE_MAX_MS = 220;
 
 /** For starting up, and for a stall with what follows it; generous for a busy machine. */
-const START_MS = 15_000;
+const START_MS = 60_000;
 const STALL_ROUND_MS = 3_000;
 
 const DEFAULTS: FollowerOptions = {
