@@ -55,8 +55,8 @@ export class Program {
     return match;
   }
 
-  end(): Promise<ProgramEnd> {
-    return withDeadline(this.#ended, () => this.#describe());
+  end(deadlineMs = DEADLINE_MS): Promise<ProgramEnd> {
+    return withDeadline(this.#ended, () => this.#describe(), deadlineMs);
   }
 
   /** To its standard input. */
@@ -83,12 +83,16 @@ export class Program {
   }
 }
 
-async function withDeadline<R>(promise: Promise<R>, describe: () => string): Promise<R> {
+async function withDeadline<R>(
+  promise: Promise<R>,
+  describe: () => string,
+  deadlineMs = DEADLINE_MS,
+): Promise<R> {
   let timer: NodeJS.Timeout | undefined;
   const expired = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
-      reject(new Error(`nothing within ${DEADLINE_MS} ms; ${describe()}`));
-    }, DEADLINE_MS);
+      reject(new Error(`nothing within ${deadlineMs} ms; ${describe()}`));
+    }, deadlineMs);
   });
   try {
     return await Promise.race([promise, expired]);
