@@ -121,7 +121,7 @@ describe('a system call that fails', function () {
     it(`a deadline that cannot be set ends the run; the next sets it (${poller})`, async () => {
       using loop = new EventLoop<unknown, string>({ poller });
       const handler = { timeout: (l: EventLoop<unknown, string>) => l.shutdown() };
-      loop.timeout('t', 5);
+      loop.timeout('t', 200);
       binding.injectFault('timerfd_settime', 1, 1, constants.errno.ENOMEM);
       const error = await soon(rejectionOf(loop.run(handler)));
       binding.clearFaults();
@@ -134,7 +134,7 @@ describe('a system call that fails', function () {
       const run = rejectionOf(loop.run({}));
       await eventually(() => expect(loop.metrics().ticks).to.be.above(0));
       binding.injectFault('timerfd_settime', 1, 2, constants.errno.ENOMEM);
-      loop.timeout('t', 5);
+      loop.timeout('t', 200);
       expect((await soon(run)).code).to.equal('ENOMEM');
       binding.clearFaults();
       await soon(loop.run({ timeout: (l) => l.shutdown() }));
