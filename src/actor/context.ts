@@ -163,8 +163,7 @@ export class Context implements TimerOwner, SourceOwner {
       const hint = ReadHint.of(bits);
       cell.invoke('readable', (handler, loop) => handler.readable?.(loop, token, hint));
     }
-    if ((bits & Interest.WRITABLE) === 0) return;
-    if (source.registration !== registration || registration.generation !== generation) return;
+    if ((bits & Interest.WRITABLE) === 0 || !registration.owesWritable(generation)) return;
     cell.invoke('writable', (handler, loop) => handler.writable?.(loop, entry.token));
   }
 

@@ -383,10 +383,8 @@ export class Ticker<M, T> {
     this.#eventIndex -= 1;
     handler.readable?.(this.#loop, registration.token, ReadHint.of(bits));
     this.#eventIndex += 1;
-    // If readable() has re-registered the source, its new interest is evaluated
-    // afresh: told of here as well, it would hear of one edge twice (rule S5).
-    const isCurrent = this.#registry.find(events[at], events[at + 1]) !== null;
-    if (isCurrent) handler.writable?.(this.#loop, registration.token);
+    if (registration.owesWritable(events[at + 1]))
+      handler.writable?.(this.#loop, registration.token);
     else this.#doubtPoll();
   }
 

@@ -211,6 +211,7 @@ export class TcpServer<W extends EventLoop | ActorSystem = EventLoop> implements
     return this.#local('connection()').connection(id);
   }
 
+  /** As {@link ServerContext.sender}. @throws on shards MillraceError ERR_SERVER_ON_SHARDS */
   sender(id: number): ConnectionSender | undefined {
     return this.#local('sender()').sender(id);
   }

@@ -212,12 +212,10 @@ export interface ThreadSupport {
 
   /**
    * `Atomics.exchange(words, index, value)`, which publishes a message with
-   * handles in flight. Unless it finds `refusal`, they are entrusted to
-   * `receiver` in the same step: whichever of the two threads ends, and when,
-   * each has one who sees to it. A receiver of 0 is nobody; of one that has
-   * ended they are closed.
-   *
-   * @param names of each handle itself and its generation, one after the other
+   * handles in flight; `names` are each handle and its generation in turn. Unless
+   * it finds `refusal`, they are entrusted to `receiver` in the same step, so that
+   * whichever thread ends, and when, each has one who sees to it. A receiver
+   * of 0 is nobody; of one that has ended they are closed.
    */
   publishMessage(
     words: Int32Array,

@@ -63,6 +63,20 @@ export class Registration {
     this.recipient = wanted.recipient;
   }
 
+  /**
+   * Whether `writable()` is still due of an event that was fetched for
+   * `generation`. Under LEVEL also if `readable()` has registered the source
+   * anew and for it (rule S2); of an edge the next poll tells again, and twice
+   * would be once too often (rule S5).
+   */
+  owesWritable(generation: number): boolean {
+    if (this.source.registration !== this || this.suspended) return false;
+    if (this.generation === generation) return true;
+    const isEdge = (this.opt & (PollOpt.EDGE | PollOpt.LEVEL)) === PollOpt.EDGE;
+    const isLevel = !isEdge && (this.opt & PollOpt.ONESHOT) === 0;
+    return isLevel && (this.interest & Interest.WRITABLE) !== 0;
+  }
+
   /** Would-block was met: pollers that emulate EDGE must hear of it. */
   rearm(bits: Interest): void {
     if (this.registry.poller.needsRearm && (this.opt & PollOpt.EDGE) !== 0) {

@@ -143,6 +143,20 @@ describeWays('sources', (way, own) => {
     });
   }
 
+  it('S2: writable() follows after reregister() with WRITABLE in readable()', async () => {
+    const loop = way.open<string, string>();
+    const [left, right] = udpPair(own);
+    left.send(bytes('a'));
+    awaitReady(right, Interest.READABLE);
+    loop.register(right, 1, BOTH);
+    const { log, handler } = seen({
+      readable: (l) => l.reregister(right, 2, BOTH),
+      tick: (l) => l.shutdown(),
+    });
+    await way.drive(loop, handler);
+    expect(log).to.deep.equal(['readable 1 data', 'writable 2']);
+  });
+
   for (const [name, opt] of [
     ['EDGE', PollOpt.EDGE],
     ['ONESHOT', PollOpt.ONESHOT],

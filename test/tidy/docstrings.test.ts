@@ -17,10 +17,12 @@ interface Export {
 function exportsOf(entry: string): Export[] {
   const exported = /^export (?:type )?\{([^}]*)\} from '([^']+)'/gm;
   return [...readFileSync(entry, 'utf8').matchAll(exported)].flatMap(([, names = '', from = '']) =>
-    names.split(',').map((name) => ({
-      name: name.trim().replace(/^type /, ''),
-      file: join(dirname(entry), from.replace(/\.js$/, '.d.ts')),
-    })),
+    names
+      .split(',')
+      .map((name) => name.trim().replace(/^type /, ''))
+      // The compiler may leave a comma behind the last.
+      .filter((name) => name !== '')
+      .map((name) => ({ name, file: join(dirname(entry), from.replace(/\.js$/, '.d.ts')) })),
   );
 }
 

@@ -6,6 +6,7 @@ import { expect } from 'chai';
 import type { EventLoop } from '../../../src/loop/event-loop.js';
 import type { Handler } from '../../../src/loop/handler.js';
 import { Interest } from '../../../src/poll/interest.js';
+import { PollOpt } from '../../../src/poll/poll-opt.js';
 import { FakeSource } from '../../support/fake-driver.js';
 import { readySource, recorder, type World, world } from '../../support/fake-loop.js';
 
@@ -418,7 +419,7 @@ describe('L2: a timer waits for what had arrived by its deadline', () => {
     });
   }
 
-  it('(a) so is the half that reregister() in readable() dropped', () => {
+  it('(a) so is the half of an edge that reregister() in readable() dropped', () => {
     const w = world();
     const { clear } = election(w);
     const source = readySource(w, 1);
@@ -427,7 +428,7 @@ describe('L2: a timer waits for what had arrived by its deadline', () => {
     const handler = recorder(w.log, {
       readable: (loop) => {
         w.log.push('readable');
-        loop.reregister(source, 2, Interest.WRITABLE);
+        loop.reregister(source, 2, Interest.WRITABLE, PollOpt.EDGE);
       },
       writable: () => {
         w.log.push('writable');
