@@ -26,6 +26,7 @@ import {
   type ResolvedSystemOptions,
   resolveSpawnOptions,
   type SpawnOptions,
+  spawnDefaults,
 } from './options.js';
 import type { Parent, ParentAddress } from './parent.js';
 import { Peers } from './peers.js';
@@ -40,6 +41,7 @@ export class Home implements ShardHost, ShardThreadsHost {
   readonly id: string;
   readonly name: string;
   readonly #options: ResolvedSystemOptions;
+  readonly #spawnDefaults: ResolvedSpawnOptions;
   readonly #listeners = new Listeners();
   /** Names that are taken; null while the actor is being made. */
   readonly #names = new Map<string, ActorRef | null>();
@@ -63,6 +65,7 @@ export class Home implements ShardHost, ShardThreadsHost {
   constructor(options: ResolvedSystemOptions) {
     const { name, shards } = options;
     this.#options = options;
+    this.#spawnDefaults = spawnDefaults(options.loop);
     this.name = name;
     this.id = `${name}-${randomUUID()}`;
     const places = shards === 0 ? null : new Places();
@@ -103,7 +106,7 @@ export class Home implements ShardHost, ShardThreadsHost {
     parent: Cell | null,
   ): Promise<ActorRef> {
     requireSpawnable(module);
-    const resolved = resolveSpawnOptions(options);
+    const resolved = resolveSpawnOptions(options, this.#spawnDefaults);
     if (isHandlerClass(module)) requireOwnShard(resolved, this.#shard.number);
     this.#requireRunning();
     return this.#named(resolved.name, (keep) => {

@@ -38,10 +38,11 @@ export interface SystemOptions {
   /** Appears in ids and metrics. @default 'millrace' */
   name?: string;
   /**
-   * For the loop of each shard. Without `notifyCapacity`: mailboxes have their
-   * own. A `driver` cannot follow into other threads: only with `shards: 0`.
+   * For the loop of each shard. Its `notifyCapacity` is that of every mailbox
+   * for which `spawn()` names no other. `driver` with `shards: 0` only: code does
+   * not cross threads.
    */
-  loop?: Omit<EventLoopConfig, 'notifyCapacity'>;
+  loop?: EventLoopConfig;
   /**
    * Callbacks that take longer than this, in milliseconds, are published on
    * the diagnostics channel `millrace:slow-handler`. Above 0. @default 50
@@ -198,8 +199,9 @@ export function resolveSystemOptions(options: SystemOptions | undefined): Resolv
   };
 }
 
-/** Those of a loop, without the capacity of its channel; the loop checks their values. */
+/** Those of a loop, which checks their values. */
 const LOOP_OPTIONS = [
+  'notifyCapacity',
   'messagesPerTick',
   'eventsCapacity',
   'timerTickMs',
@@ -212,9 +214,19 @@ const LOOP_OPTIONS = [
   'driver',
 ];
 
-/** Without options the result is one and the same object: actors by the million share it. */
-export function resolveSpawnOptions(options: SpawnOptions | undefined): ResolvedSpawnOptions {
-  if (options === undefined) return DEFAULT_SPAWN;
+/** What `spawn()` takes for granted in a system with such loops. */
+export function spawnDefaults({ notifyCapacity }: EventLoopConfig): ResolvedSpawnOptions {
+  if (notifyCapacity === undefined) return DEFAULT_SPAWN;
+  const mailbox = Object.freeze({ ...DEFAULT_MAILBOX, capacity: notifyCapacity });
+  return Object.freeze({ ...DEFAULT_SPAWN, mailbox });
+}
+
+/** Without options the result is `defaults` itself: actors by the million share it. */
+export function resolveSpawnOptions(
+  options: SpawnOptions | undefined,
+  defaults = DEFAULT_SPAWN,
+): ResolvedSpawnOptions {
+  if (options === undefined) return defaults;
   const known = ['export', 'name', 'args', 'shard', 'mailbox', 'supervision'];
   const given = requireOptions('options', options, known);
   const { args = NO_ARGS, shard = 'auto' } = given;
@@ -227,7 +239,7 @@ export function resolveSpawnOptions(options: SpawnOptions | undefined): Resolved
     args: args.length === 0 ? NO_ARGS : [...args],
     moved: [...(movedWith(args) ?? [])] as object[],
     shard,
-    mailbox: resolveMailbox(given.mailbox),
+    mailbox: resolveMailbox(given.mailbox, defaults.mailbox),
     supervision: resolveSupervision(given.supervision),
   };
 }
@@ -250,10 +262,13 @@ export function resolveStopOptions(options: StopOptions | undefined): number {
   return requireDuration('options.timeoutMs', timeoutMs ?? DEFAULT_STOP_TIMEOUT_MS);
 }
 
-function resolveMailbox(options: MailboxOptions | undefined): MailboxPolicy {
-  if (options === undefined) return DEFAULT_MAILBOX;
+function resolveMailbox(
+  options: MailboxOptions | undefined,
+  defaults: MailboxPolicy,
+): MailboxPolicy {
+  if (options === undefined) return defaults;
   const given = requireOptions('options.mailbox', options, ['capacity', 'overflow', 'serial']);
-  const policy = { ...DEFAULT_MAILBOX, ...withoutUndefined(given) };
+  const policy = { ...defaults, ...withoutUndefined(given) };
   const range = { min: 1, max: MAILBOX_CAPACITY_MAX };
   requireInteger('options.mailbox.capacity', policy.capacity, range);
   requireOneOf('options.mailbox.overflow', policy.overflow, OVERFLOWS);

@@ -27,9 +27,11 @@ import { callListener } from './listeners.js';
 import { orDiscard, spawnOfModule } from './module-spawn.js';
 import {
   type ResolvedShardOptions,
+  type ResolvedSpawnOptions,
   requireName,
   resolveSpawnOptions,
   type SpawnOptions,
+  spawnDefaults,
 } from './options.js';
 import type { ParentAddress } from './parent.js';
 import { Peers } from './peers.js';
@@ -66,6 +68,7 @@ export function main(data: ShardThreadData): ServedThread {
 class ShardThread implements ShardHost {
   readonly id: string;
   readonly name: string;
+  readonly #spawnDefaults: ResolvedSpawnOptions;
   readonly #shard: Shard;
   readonly #peers: Peers;
   readonly #home: Link;
@@ -80,6 +83,7 @@ class ShardThread implements ShardHost {
     this.name = name;
     const places = new Places(rest.places);
     const { counters, generation, pool, options } = rest;
+    this.#spawnDefaults = spawnDefaults(options.loop);
     this.#shard = new Shard(shard, this, options, { places, counters, generation });
     this.#peers = new Peers(this.#shard, { incarnation, count: shards + 1, api: this.#api() });
     this.#home = this.#peers.link(shards);
@@ -165,7 +169,7 @@ class ShardThread implements ShardHost {
     parent: Cell | null,
   ): Promise<ActorRef> {
     requireSpawnable(module);
-    const resolved = resolveSpawnOptions(options);
+    const resolved = resolveSpawnOptions(options, this.#spawnDefaults);
     if (!isHandlerClass(module)) {
       const address: ParentAddress | null = parent && [
         parent.ref,

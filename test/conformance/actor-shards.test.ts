@@ -176,6 +176,24 @@ for (const shards of [0, 2]) {
         });
       }
 
+      it('A4: has the notifyCapacity of the system unless spawn() says otherwise', async () => {
+        const { spawnPlayer } = bound(await start({ shards, loop: { notifyCapacity: 3 } }));
+        const parent = await spawnPlayer({ shard: 0 });
+        const child = await parent.ask<PlayerRef>(['child', { mailbox }]);
+        const wider = await spawnPlayer({ mailbox: { ...mailbox, capacity: 5 } });
+        const actors: [PlayerRef, number][] = [
+          [await spawnPlayer({ mailbox }), 3],
+          [child, 3],
+          [wider, 5],
+        ];
+        for (const [actor, capacity] of actors) {
+          const open = await hold(actor);
+          for (let sent = 0; sent < capacity; sent++) expect(actor.send(['note'])).to.equal(true);
+          expect(actor.send(['note'])).to.equal(false);
+          open();
+        }
+      });
+
       it('A10: dropOldest and dropNewest say true, and the receiver drops', async () => {
         for (const overflow of ['dropOldest', 'dropNewest'] as const) {
           const opened = await stage();

@@ -5,6 +5,7 @@ import {
   resolveSpawnOptions,
   resolveStopOptions,
   resolveSystemOptions,
+  spawnDefaults,
 } from '../../../src/actor/options.js';
 import { thrownBy } from '../../support/thrown.js';
 
@@ -28,6 +29,19 @@ describe('options of actors', () => {
     expect(resolveAskOptions(undefined).timeoutMs).to.equal(5000);
     expect(resolveStopOptions(undefined)).to.equal(5000);
     expect(resolveSystemOptions(undefined)).to.include({ name: 'millrace', slowHandlerMs: 50 });
+  });
+
+  it('the capacity of mailboxes is that of the loop, unless an actor has its own', () => {
+    const { loop } = resolveSystemOptions({ loop: { notifyCapacity: 7 } });
+    const defaults = spawnDefaults(loop);
+    expect(resolveSpawnOptions(undefined, defaults)).to.equal(defaults);
+    expect(resolveSpawnOptions({ name: 'n' }, defaults).mailbox.capacity).to.equal(7);
+    const serial = resolveSpawnOptions({ mailbox: { serial: true } }, defaults).mailbox;
+    expect(serial).to.deep.equal({ capacity: 7, overflow: 'refuse', serial: true });
+    expect(resolveSpawnOptions({ mailbox: { capacity: 2 } }, defaults).mailbox.capacity).to.equal(
+      2,
+    );
+    expect(spawnDefaults({})).to.equal(resolveSpawnOptions(undefined));
   });
 
   const misspellings: [(options: never) => unknown, object, string][] = [
