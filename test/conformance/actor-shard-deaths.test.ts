@@ -76,8 +76,8 @@ describe('shards that die', function () {
   for (const how of ['ask', 'sendAsync'] as const) {
     it(`A6: ${how}() between the death and the news of it learns the cause`, async () => {
       const { stage } = await staged();
-      // What it is sent is taken for as long as it lives.
-      const mailbox = { capacity: 1, overflow: 'dropOldest' } as const;
+      // What it is sent is taken for as long as it lives, and its end is not dropped.
+      const mailbox = { capacity: 2 ** 20, overflow: 'dropOldest' } as const;
       const actor = await stage.spawnPlayer({ shard: 0, supervision: QUICK, mailbox });
       const other = await stage.spawnPlayer({ shard: 1 });
       const error = await rejectionOf(other.proxy<Player>().killAndCall(actor, how));

@@ -44,6 +44,7 @@ describe('Outbox', () => {
       end: (...args: unknown[]) => void ended.push(args),
     };
     const group = {
+      counts: [],
       get settings() {
         return { highWaterMarkBytes, lowWaterMarkBytes, autoPause };
       },
