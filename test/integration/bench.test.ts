@@ -79,10 +79,14 @@ const BENCHMARKS: Record<string, { args: readonly string[]; gates: readonly stri
   channel: {
     args: ['--kinds', 'bytes'],
     gates: [
-      'Uint8Array(64) to main: rate / postMessage',
-      'Uint8Array(64) to main: rate / arrays of 256',
-      'Uint8Array(64) to worker: rate / postMessage',
-      'Uint8Array(64) to worker: rate / arrays of 256',
+      'Uint8Array(64) to main, millrace: rate / postMessage',
+      'Uint8Array(64) to main, millrace: rate / arrays of 256',
+      'Uint8Array(64) to main, its actors: rate / postMessage',
+      'Uint8Array(64) to main, its actors: rate / arrays of 256',
+      'Uint8Array(64) to worker, millrace: rate / postMessage',
+      'Uint8Array(64) to worker, millrace: rate / arrays of 256',
+      'Uint8Array(64) to worker, its actors: rate / postMessage',
+      'Uint8Array(64) to worker, its actors: rate / arrays of 256',
       'round trip, busy: p50 / postMessage',
     ],
   },
