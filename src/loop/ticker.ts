@@ -80,7 +80,7 @@ export class Ticker<M, T> {
   /** Up to which message of the inbox this tick delivers. */
   #claimedTail = 0;
 
-  readonly #sample: Sample;
+  readonly #heldSample: Sample;
   /** What the registry had drawn when the events were fetched. */
   #drawnAtPoll = 0;
   /** The sample of the timers that are due: all that had arrived by then has been delivered. */
@@ -121,7 +121,7 @@ export class Ticker<M, T> {
     this.#lookout = new Lookout(config.driver, parts.inbox, config.spinUs);
     this.#budget = new Budget(config.driver, config.tickBudgetMs);
     this.#messagesPerTick = config.messagesPerTick;
-    this.#sample = new Sample(config.fullPollsMax);
+    this.#heldSample = new Sample(config.fullPollsMax);
     this.#alarm = new Alarm(parts.poller, parts.wheel, parts.registry);
   }
 
@@ -133,7 +133,7 @@ export class Ticker<M, T> {
       this.#inbox.intake();
       this.#claim();
       this.#noteMessages();
-      this.#readClock();
+      this.#sample();
       const interrupted = this.#poll(timeoutMs);
       if (!this.#hasClaimed()) {
         this.#inbox.intake();
@@ -168,7 +168,7 @@ export class Ticker<M, T> {
    * threads send something presently.
    */
   wantsMore(): boolean {
-    if (this.#sample.isHeld || this.#hasWork() || this.#hasEventsLeft()) return true;
+    if (this.#heldSample.isHeld || this.#hasWork() || this.#hasEventsLeft()) return true;
     this.#isFollowUp = this.#eventCount > 0 && this.#followUp.isWorthwhile();
     this.#isMessageFollowUp = this.#deliveredMessages && this.#messageFollowUp.isWorthwhile();
     return this.#isFollowUp || this.#isMessageFollowUp || this.#lookout.begin(this.#work());
@@ -255,13 +255,13 @@ export class Ticker<M, T> {
   }
 
   /** The time becomes the sample, unless an earlier one is held. */
-  #readClock(): void {
+  #sample(): void {
     this.nowMs = this.#driver.now();
     this.#alarm.note(this.nowMs);
-    if (this.#sample.isHeld) return;
+    if (this.#heldSample.isHeld) return;
     // Whatever other threads had sent by then counts as queued (rule L2).
     this.#inbox.intake();
-    this.#sample.take(this.nowMs, this.#inbox.pushed);
+    this.#heldSample.take(this.nowMs, this.#inbox.pushed);
   }
 
   /** Returns whether the wait was interrupted. */
@@ -277,8 +277,8 @@ export class Ticker<M, T> {
     }
     // It slept until a deadline, for which the sample was too early. A new
     // one, and a poll after it, let the timer fire in this tick.
-    this.#sample.drop();
-    this.#readClock();
+    this.#heldSample.drop();
+    this.#sample();
     this.#registry.resume(this.nowMs);
     return this.#fetch(0);
   }
@@ -317,7 +317,7 @@ export class Ticker<M, T> {
     }
     const isFull = (result & POLL_FULL) !== 0;
     if (isFull) this.#counters.fullPolls += 1;
-    this.#sample.notePoll(isFull);
+    this.#heldSample.notePoll(isFull);
     return false;
   }
 
@@ -327,7 +327,7 @@ export class Ticker<M, T> {
    * little as a full one, or a timer would pass what had arrived before it.
    */
   #doubtPoll(): void {
-    if (this.#registry.drawn !== this.#drawnAtPoll) this.#sample.doubtPoll();
+    if (this.#registry.drawn !== this.#drawnAtPoll) this.#heldSample.doubtPoll();
   }
 
   #io(handler: Handler<M, T>): void {
@@ -404,9 +404,9 @@ export class Ticker<M, T> {
   }
 
   #timers(handler: Handler<M, T>): void {
-    if (!this.#hasEventsLeft() && this.#sample.isSettled(this.#inbox.popped)) {
-      this.#sample.drop();
-      this.#settledMs = this.#sample.timeMs;
+    if (!this.#hasEventsLeft() && this.#heldSample.isSettled(this.#inbox.popped)) {
+      this.#heldSample.drop();
+      this.#settledMs = this.#heldSample.timeMs;
       this.#wheel.collect(this.#settledMs, this.#tickSequence);
     }
     while (this.#wheel.hasDue) {
